@@ -1,0 +1,1 @@
+"""hubcord: the model hubs in a Discord server, on one fair GPU job queue."""

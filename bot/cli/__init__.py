@@ -1,0 +1,1 @@
+"""Use every task, and the bot itself, from the command line."""

@@ -1,0 +1,127 @@
+"""Define the command line. Each task's command builds requests and hands them to `bot.cli.session`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bot.cli import host, show
+from bot.cli.session import Session, stdin_lines
+from bot.errors import BadInput
+from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings
+from bot.inference.pipelines.imagine import MAX_SEED, ImagineRequest, ImagineSettings, read_size
+from bot.inference.pipelines.sentiment import SentimentRequest, SentimentSettings
+from bot.inference.pipelines.translate import TranslateSettings
+
+app = typer.Typer(
+    name="hubcord",
+    help="A Discord bot that brings the model hubs into a community, and its tasks on the command line.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Model = Annotated[str | None, typer.Option(help="Model reference: path:…, bundled:…, torchvision:… or hf:…")]
+Config = Annotated[Path | None, typer.Option(help="Configuration file; without it config.toml, if there is one.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a job.")]
+Texts = Annotated[list[str], typer.Argument(help="Texts; a single - reads lines from standard input, each a job.")]
+
+
+@app.command()
+def sentiment(texts: Texts, model: Model = None, config: Config = None, json: Json = False) -> None:  # noqa: FBT002
+    """Tell the sentiment of each text."""
+    with Session.open(config, json=json) as session:
+        reference = model or session.settings.task(SentimentSettings).models[0]
+        requests = (_make(SentimentRequest, model=reference, text=text) for text in _lines(texts))
+        session.run("sentiment", requests, show.sentiment)
+
+
+@app.command()
+def classify(
+    files: Annotated[list[Path], typer.Argument(help="Picture files.")],
+    top: Annotated[int, typer.Option(min=1, max=MAX_TOP, help="How many labels to show.")] = 5,
+    model: Model = None,
+    config: Config = None,
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """Name what each picture shows."""
+    with Session.open(config, json=json) as session:
+        settings = session.settings.task(ClassifySettings)
+        reference = model or settings.models[0]
+        requests = (_make(_read_picture, path, settings, model=reference, top=top) for path in files)
+        session.run("classify", requests, show.classify, names=[str(path) for path in files])
+
+
+@app.command()
+def imagine(
+    prompt: Annotated[list[str], typer.Argument(help="Prompts; each is one job.")],
+    negative: Annotated[str, typer.Option(help="What the picture should not show.")] = "",
+    seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same picture.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps.")] = None,
+    guidance: Annotated[float | None, typer.Option(min=0, max=50, help="How closely to follow the prompt.")] = None,
+    size: Annotated[str | None, typer.Option(help="Width and height in pixels, like 512x768.")] = None,
+    count: Annotated[int, typer.Option(min=1, max=10, help="How many pictures; picture k has seed + k.")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path(),
+    model: Model = None,
+    config: Config = None,
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """Make pictures from a prompt."""
+    with Session.open(config, json=json) as session:
+        width, height = read_size(size) if size else (None, None)
+        options: dict[str, Any] = {
+            "model": model or session.settings.task(ImagineSettings).models[0],
+            "negative": negative, "steps": steps, "guidance": guidance, "count": count,
+            "width": width, "height": height,
+        }  # fmt: skip
+        requests = (
+            _make(ImagineRequest, prompt=text, seed=secrets.randbelow(MAX_SEED) if seed is None else seed, **options)
+            for text in _lines(prompt)
+        )
+        session.run("imagine", requests, show.imagine, out=out)
+
+
+@app.command()
+def translate(
+    texts: Texts,
+    to: Annotated[str, typer.Option(help="The language to translate into: a code like pt, or a name.")],
+    source: Annotated[str | None, typer.Option("--from", help="The language of the text; found out when left out.")] = None,
+    model: Model = None,
+    config: Config = None,
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """Translate each text."""
+    with Session.open(config, json=json) as session:
+        settings = session.settings.task(TranslateSettings)
+        settings.request("-", to=to, source=source, model=model)
+        requests = (_make(settings.request, text, to=to, source=source, model=model) for text in _lines(texts))
+        session.run("translate", requests, show.translate)
+
+
+def _lines(texts: list[str]) -> Iterable[str]:
+    return stdin_lines() if texts == ["-"] else texts
+
+
+def _make(build: Any, *args: Any, **options: Any) -> Any:
+    """Return what `build` makes, or the BadInput that it raises: one bad job doesn't stop the others."""
+    try:
+        return build(*args, **options)
+    except BadInput as error:
+        return error
+
+
+def _read_picture(path: Path, settings: ClassifySettings, *, model: str, top: int) -> ClassifyRequest:
+    try:
+        if path.stat().st_size > settings.max_bytes:
+            raise BadInput("This file is too large. The limit is {limit:.0f} MB.", limit=settings.max_bytes / 1e6)
+        return ClassifyRequest(model=model, image=path.read_bytes(), top=top)
+    except OSError as error:
+        raise BadInput("{why}.", why=error.strerror or error) from None
+
+
+app.add_typer(host.app)

@@ -1,0 +1,149 @@
+"""Run a command's jobs through an engine of its own and print the answers in the order of the input."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import typer
+from rich.console import Console
+
+from bot.compose import make_engine
+from bot.config import Settings, load_settings
+from bot.engine import Engine
+from bot.errors import BadInput, ConfigError, UserError
+from bot.jobs.job import Job, Requester
+
+IN_FLIGHT = 64
+_OK, _FAILED, _BAD_INPUT, _INTERRUPTED = 0, 1, 2, 130
+Show = Callable[..., None]
+_err = Console(stderr=True)
+
+
+def stdin_lines() -> Iterator[str]:
+    """Yield the lines of standard input; bytes that aren't UTF-8 are replaced."""
+    for line in sys.stdin.buffer:
+        yield line.decode("utf-8", errors="replace").rstrip("\r\n")
+
+
+class Session:
+    """Hold one run of the command line: settings, how to print, and the exit code so far."""
+
+    def __init__(self, settings: Settings, *, json: bool) -> None:
+        self.settings = settings
+        self.json = json
+        self._code = _OK
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, config: Path | None, *, json: bool) -> Iterator[Self]:
+        """Read the settings; end the process with the right exit code and one clear line for each mistake."""
+        logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(message)s")
+        try:
+            session = cls(load_settings(config), json=json)
+            yield session
+        except UserError as error:
+            complain(str(error))
+            raise typer.Exit(_code_of(error)) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(_INTERRUPTED) from None
+        except BrokenPipeError:
+            sys.stderr.close()
+            raise typer.Exit(_FAILED) from None
+        raise typer.Exit(session._code)
+
+    def run(self, task: str, requests: Iterable[Any], show: Show, *, names: Sequence[str] = (), **options: Any) -> None:
+        """Run the requests as jobs, at most IN_FLIGHT at once; a BadInput among them is a job that failed."""
+        asyncio.run(self._run(task, requests, show, names, options))
+
+    async def _run(
+        self, task: str, requests: Iterable[Any], show: Show, names: Sequence[str], options: dict[str, Any]
+    ) -> None:
+        engine = make_engine(self._relaxed())
+        await engine.start()
+        try:
+            async with _live_status(self.json) as watch:
+                number = 0
+                async for outcome, job in _in_order(engine, task, requests, watch):
+                    name = names[number] if number < len(names) else f"job {number + 1}"
+                    number += 1
+                    if isinstance(outcome, Exception):
+                        self._fail(name, outcome)
+                    else:
+                        show(outcome, job, json=self.json, name=name, **options)
+        finally:
+            await engine.close()
+
+    def _relaxed(self) -> Settings:
+        """Return settings for a single person who waits: no limits for each user, no deadline, no grace at the end."""
+        queue = self.settings.queue.model_copy(
+            update={"per_user": IN_FLIGHT, "per_guild": IN_FLIGHT, "capacity": IN_FLIGHT, "shutdown_grace_s": 0.0}
+        )
+        return self.settings.model_copy(update={"queue": queue})
+
+    def _fail(self, name: str, error: Exception) -> None:
+        self._code = _FAILED if _FAILED in (self._code, _code_of(error)) else _BAD_INPUT
+        hint = f" {error.values['hint']}" if isinstance(error, UserError) and "hint" in error.values else ""
+        complain(f"{name}: {error}{hint}" if isinstance(error, UserError) else f"{name}: something went wrong ({error})")
+
+
+def complain(text: str) -> None:
+    """Print one line for a mistake on standard error."""
+    _err.print(text, style="red" if _err.is_terminal else None, highlight=False, markup=False, soft_wrap=True)
+
+
+def _code_of(error: Exception) -> int:
+    return _BAD_INPUT if isinstance(error, BadInput | ConfigError) else _FAILED
+
+
+async def _in_order(
+    engine: Engine, task: str, requests: Iterable[Any], watch: Callable[[Job], None]
+) -> AsyncIterator[tuple[Any, Job | None]]:
+    """Yield each request's outcome in order while later ones are already running."""
+    source, waiting = iter(requests), deque[tuple[Any, Job | None]]()
+    more = True
+    while more or waiting:
+        while more and len(waiting) < IN_FLIGHT:
+            request = await asyncio.to_thread(next, source, None)
+            more = request is not None
+            if more:
+                waiting.append(await _submit(engine, task, request, watch))
+        if waiting:
+            error, job = waiting.popleft()
+            yield (error if job is None else await _outcome(job)), job
+
+
+async def _submit(engine: Engine, task: str, request: Any, watch: Callable[[Job], None]) -> tuple[Any, Job | None]:
+    if isinstance(request, Exception):
+        return request, None
+    try:
+        job = await engine.submit(task, request, Requester(user_id=0))
+    except UserError as error:
+        return error, None
+    watch(job)
+    return None, job
+
+
+async def _outcome(job: Job) -> Any:
+    try:
+        return await job.outcome()
+    except Exception as error:  # noqa: BLE001 - shown as this job's failure; the others go on
+        return error
+
+
+@contextlib.asynccontextmanager
+async def _live_status(json: bool) -> AsyncIterator[Callable[[Job], None]]:  # noqa: FBT001
+    """Show progress bars on a terminal while jobs run; give back what starts watching a job."""
+    if json or not _err.is_terminal:
+        yield lambda _: None
+        return
+    from bot.cli.progress import Watcher
+
+    async with Watcher(_err) as watcher:
+        yield watcher.watch

@@ -1,0 +1,103 @@
+"""Print results: one JSON object a job, or something pleasant to look at."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import re
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bot.inference.languages import language_name
+from bot.inference.pipelines.classify import ClassifyResult
+from bot.inference.pipelines.imagine import ImagineResult
+from bot.inference.pipelines.sentiment import SentimentResult
+from bot.inference.pipelines.translate import TranslateResult
+from bot.jobs.job import Job
+from bot.texts import translate as _
+
+_BAR_CELLS = 24
+_SLUG_CHARS = 40
+_out = Console(highlight=False)
+
+
+def sentiment(result: SentimentResult, job: Job, *, json: bool, name: str) -> None:
+    """Print the label of a text and all scores."""
+    if json:
+        _json(job, label=result.label, score=result.score, scores=result.scores, model=result.model)
+        return
+    _heading(getattr(job.request, "text", name), result.model)
+    _bars(result.scores.items())
+
+
+def classify(result: ClassifyResult, job: Job, *, json: bool, name: str) -> None:
+    """Print the labels of a picture."""
+    labels = [(label.label, label.score) for label in result.labels]
+    if json:
+        shown = [{"label": label, "score": score} for label, score in labels]
+        _json(job, file=name, labels=shown, model=result.model, width=result.width, height=result.height)
+        return
+    _heading(name, result.model)
+    _bars(labels)
+
+
+def imagine(result: ImagineResult, job: Job, *, json: bool, name: str, out: Path) -> None:  # noqa: ARG001
+    """Write the pictures to files and print their names."""
+    out.mkdir(parents=True, exist_ok=True)
+    files = [str(_write(out, result.prompt, picture.seed, picture.png)) for picture in result.pictures]
+    if json:
+        _json(
+            job, files=files, seed=result.pictures[0].seed, seeds=[p.seed for p in result.pictures],
+            prompt=result.prompt, negative=result.negative, model=result.model, steps=result.steps,
+            guidance=result.guidance, width=result.width, height=result.height, note=result.note,
+        )  # fmt: skip
+        return
+    _heading(result.prompt, result.model)
+    for file, picture in zip(files, result.pictures, strict=True):
+        _out.print(f"  {file}  ", Text(_("seed {seed}", seed=picture.seed), "dim"))
+    if result.note:
+        _out.print(Text(f"  {result.note}", "yellow"))
+
+
+def translate(result: TranslateResult, job: Job, *, json: bool, name: str) -> None:  # noqa: ARG001
+    """Print a translation."""
+    if json:
+        _json(job, **{"text": result.text, "from": result.source, "to": result.to}, model=result.model)
+        return
+    way = f"{language_name(result.source)} → {language_name(result.to)}"
+    _heading(way, result.model)
+    _out.print(Text(result.text))
+
+
+def _json(job: Job, **fields: Any) -> None:
+    print(jsonlib.dumps({**fields, "seconds": round(job.seconds, 4)}, ensure_ascii=False), flush=True)  # noqa: T201
+
+
+def _heading(text: str, model: str) -> None:
+    line = " ".join(text.split())
+    _out.print(Text(line if len(line) <= 200 else line[:199] + "…", "bold"), Text(model, "dim"))  # noqa: PLR2004
+
+
+def _bars(pairs: Any) -> None:
+    table = Table.grid(padding=(0, 2))
+    for label, score in pairs:
+        table.add_row("", label, Text("█" * round(score * _BAR_CELLS), "cyan"), f"{score:.1%}")
+    _out.print(table)
+
+
+def _write(folder: Path, prompt: str, seed: int, png: bytes) -> Path:
+    """Write a picture under a name made of its prompt and seed; never over another file."""
+    slug = re.sub(r"\W+", "-", prompt.lower()).strip("-")[:_SLUG_CHARS] or "picture"
+    number = 1
+    while True:
+        path = folder / (f"{slug}-{seed}.png" if number == 1 else f"{slug}-{seed}-{number}.png")
+        try:
+            with path.open("xb") as file:
+                file.write(png)
+        except FileExistsError:
+            number += 1
+        else:
+            return path

@@ -1,0 +1,29 @@
+"""Put the parts together: the only place that knows which executor and store are used."""
+
+from __future__ import annotations
+
+import logging
+
+from bot.config import Settings
+from bot.engine import Engine
+from bot.inference.worker import WorkerOptions
+from bot.jobs.local import LocalExecutor
+from bot.jobs.store import NoStore, Store
+
+
+def make_engine(settings: Settings, *, store: Store | None = None) -> Engine:
+    """Return an engine with one local worker for each configured device; without a store, jobs aren't kept."""
+    level = logging.getLogger().getEffectiveLevel()
+    workers = [
+        WorkerOptions(device, settings.tasks, settings.devices.idle_unload_s, level)
+        for device in settings.devices.devices()
+    ]
+    executor = LocalExecutor(workers, job_timeout_s=settings.queue.job_timeout_s)
+    return Engine(executor=executor, store=store or NoStore(), tasks=settings.tasks, limits=settings.queue)
+
+
+def make_store(settings: Settings) -> Store:
+    """Return the store that the settings name."""
+    from bot.jobs.sql_store import SqlStore
+
+    return SqlStore(settings.store.url, keep_days=settings.store.keep_days)

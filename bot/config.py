@@ -1,0 +1,167 @@
+"""Read config.toml and the environment into frozen settings."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, create_model
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from bot.errors import ConfigError
+from bot.inference.device import Device, find_devices
+from bot.inference.registry import TASKS
+from bot.inference.settings import Frozen, TaskSettings
+
+DEFAULT_FILE = Path("config.toml")
+TOKEN_VARIABLE = "DISCORD_TOKEN"  # noqa: S105 - the name of the variable, not the token
+_GIB = 1 << 30
+Table = TypeVar("Table", bound=TaskSettings)
+_SECRETS = {"token", "discord_token", "hf_token", "password", "secret"}
+
+
+class DiscordSettings(Frozen):
+    """Set up the connection to Discord. Without guilds, commands are registered everywhere."""
+
+    guilds: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class QueueSettings(Frozen):
+    """Bound the queue. Times are in seconds."""
+
+    capacity: int = Field(default=1_000, ge=1)
+    per_guild: int = Field(default=300, ge=1)
+    per_user: int = Field(default=20, ge=1)
+    expire_s: float = Field(default=3_600, gt=0)
+    job_timeout_s: float = Field(default=600, gt=0)
+    shutdown_grace_s: float = Field(default=10, ge=0)
+
+
+class StoreSettings(Frozen):
+    """Say where jobs are kept: an SQLAlchemy URL with an asynchronous driver."""
+
+    url: str = "sqlite+aiosqlite:///hubcord.db"
+    keep_days: float = Field(default=7, ge=0)
+
+
+class DeviceSettings(Frozen):
+    """Say what computes. `use` is "auto" or a list like ["cuda:0", "cpu"]; sizes are in GiB, times in seconds."""
+
+    use: Literal["auto"] | tuple[Annotated[str, Field(pattern=r"^(cpu|mps|cuda:\d+|xpu:\d+)$")], ...] = "auto"
+    threads: int = Field(default=0, ge=0, le=1024)
+    memory_budget_gib: float = Field(default=0, ge=0)
+    idle_unload_s: float = Field(default=900, gt=0)
+
+    def devices(self) -> list[Device]:
+        """Return the devices to start a worker for."""
+        names = find_devices() if self.use == "auto" else list(self.use)
+        budget = int(self.memory_budget_gib * _GIB) or None
+        return [Device(name, self.threads or None, budget) for name in names]
+
+
+class Settings(Frozen):
+    """Hold everything that can be configured; a table for each task comes with `_settings_type`."""
+
+    discord: DiscordSettings = DiscordSettings()
+    queue: QueueSettings = QueueSettings()
+    store: StoreSettings = StoreSettings()
+    devices: DeviceSettings = DeviceSettings()
+
+    @property
+    def tasks(self) -> dict[str, TaskSettings]:
+        """Return each task's settings."""
+        return {name: cast(TaskSettings, getattr(self, name)) for name in TASKS}
+
+    def task(self, kind: type[Table]) -> Table:
+        """Return the settings of the task that `kind` sets up."""
+        return next(settings for settings in self.tasks.values() if isinstance(settings, kind))
+
+
+@lru_cache(maxsize=1)
+def _settings_type() -> type[Settings]:
+    tables: dict[str, Any] = {name: (task.settings, Field(default_factory=task.settings)) for name, task in TASKS.items()}
+    return create_model("Settings", __base__=Settings, **tables)
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read a configuration file; without a path, `config.toml` if it is there, else the defaults.
+
+    Raise ConfigError that names every mistake with its key and what is allowed.
+    """
+    if path is None:
+        if not DEFAULT_FILE.is_file():
+            return _settings_type()()
+        path = DEFAULT_FILE
+    return parse_settings(_read(path), source=str(path))
+
+
+def parse_settings(values: Mapping[str, Any], *, source: str = "configuration") -> Settings:
+    """Check values read from a file; raise ConfigError."""
+    try:
+        settings = _settings_type().model_validate(dict(values))
+        _check_url(settings.store.url)
+    except ValidationError as error:
+        lines = "\n".join(f"  {_explain(cast(Mapping[str, Any], e))}" for e in error.errors())
+        raise ConfigError("{source} has mistakes:\n{lines}", source=source, lines=lines) from None
+    return settings
+
+
+def _check_url(url: str) -> None:
+    try:
+        make_url(url).get_dialect(_is_async=True)
+    except (ArgumentError, ImportError, AttributeError) as error:
+        raise ConfigError("store.url: this is no database URL that can be used ({why}).", why=type(error).__name__) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError("There is no configuration file {path}.", path=path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("{path} can't be read: {why}.", path=path, why=error) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError("{path} is no valid TOML: {why}.", path=path, why=error) from None
+
+
+def _explain(error: Mapping[str, Any]) -> str:
+    """Turn one of pydantic's errors into `key: what is wrong`, without showing values that may be secret."""
+    key = ".".join(str(part) for part in error["loc"] if not str(part).startswith(("function-", "tuple", "literal")))
+    if error["type"] == "extra_forbidden":
+        if str(error["loc"][-1]).lower() in _SECRETS:
+            return f"{key}: secrets belong in the environment, never in this file; remove it."
+        return f"{key}: there is no such key. Allowed here: {', '.join(_allowed(error['loc'][:-1]))}."
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{key}: {message[:1].lower()}{message[1:]}."
+
+
+def _allowed(location: tuple[Any, ...]) -> list[str]:
+    model: Any = _settings_type()
+    for part in location:
+        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        model = field.annotation if field is not None else None
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return [field.alias or name for name, field in model.model_fields.items()]
+    return ["from", "to", "model"]
+
+
+def discord_token(environment: Mapping[str, str] = os.environ) -> SecretStr:
+    """Return the bot's token; raise ConfigError that tells how to get one."""
+    token = environment.get(TOKEN_VARIABLE, "").strip()
+    if not token:
+        raise ConfigError(_NO_TOKEN, variable=TOKEN_VARIABLE)
+    return SecretStr(token)
+
+
+_NO_TOKEN = """There is no {variable} in the environment. To get a token:
+  1. Open https://discord.com/developers/applications, make an application, then Bot > Reset Token.
+  2. Start the bot with it:  {variable}=... hubcord run
+  3. Invite it: OAuth2 > URL Generator, scopes "bot" and "applications.commands", permissions
+     "View Channels", "Send Messages", "Embed Links" and "Attach Files" (permissions=52224).
+To try everything without Discord: make demo"""

@@ -1,0 +1,1 @@
+"""Run the real bot on a simulated Discord, in the browser."""

@@ -1,0 +1,1 @@
+"""Load models and run them on a device, knowing nothing of Discord."""

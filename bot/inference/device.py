@@ -1,0 +1,101 @@
+"""Describe a compute device, and find the machine's devices without importing torch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_NVIDIA_SMI_TIMEOUT_S = 10
+_CPU_BUDGET_SHARE = 0.5
+_CUDA_BUDGET_SHARE = 0.9
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Name a device as torch does (`cpu`, `cuda:0`, `mps`) and say how to use it.
+
+    `threads` is the number of CPU threads for arithmetic, `memory_budget_bytes` what its models may take together;
+    None leaves both to the machine.
+    """
+
+    name: str
+    threads: int | None = None
+    memory_budget_bytes: int | None = None
+
+    @property
+    def is_cuda(self) -> bool:
+        """Say whether this is an NVIDIA (or ROCm) device."""
+        return self.name.startswith("cuda")
+
+    @property
+    def dtype(self) -> Any:
+        """Return the torch dtype for weights: half precision on a GPU, single on the CPU."""
+        import torch
+
+        return torch.float16 if self.is_cuda or self.name == "mps" else torch.float32
+
+    def open(self) -> None:
+        """Prepare this process for the device; raise RuntimeError when torch can't use it."""
+        import torch
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        torch.zeros(1, device=self.name)
+
+    def budget_bytes(self) -> int:
+        """Return how many bytes the loaded models may take together."""
+        if self.memory_budget_bytes:
+            return self.memory_budget_bytes
+        if self.is_cuda:
+            import torch
+
+            return int(torch.cuda.mem_get_info(self.name)[1] * _CUDA_BUDGET_SHARE)
+        return int(_physical_memory_bytes() * _CPU_BUDGET_SHARE)
+
+    def empty_cache(self) -> None:
+        """Give memory that torch keeps for later back to the device."""
+        import gc
+
+        import torch
+
+        gc.collect()
+        if self.is_cuda:
+            torch.cuda.empty_cache()
+
+
+def find_devices() -> list[str]:
+    """Return the names of all CUDA devices that may be used, or `["cpu"]`.
+
+    nvidia-smi is asked, so that the bot process needs no torch; `CUDA_VISIBLE_DEVICES` is honoured.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        count = len([part for part in visible.split(",") if part.strip() not in ("", "-1")])
+    else:
+        count = len(_nvidia_smi(["--query-gpu=index", "--format=csv,noheader"]))
+    return [f"cuda:{index}" for index in range(count)] or ["cpu"]
+
+
+def _nvidia_smi(arguments: Sequence[str]) -> list[str]:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    try:
+        answer = subprocess.run(  # noqa: S603 - a fixed program with fixed arguments
+            [program, *arguments], capture_output=True, text=True, timeout=_NVIDIA_SMI_TIMEOUT_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line for line in answer.stdout.splitlines() if line.strip()]
+
+
+def _physical_memory_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 8 * _GIB

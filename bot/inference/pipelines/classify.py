@@ -1,0 +1,162 @@
+"""Name what a picture shows with an image-classification model of transformers or torchvision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from bot.errors import BadInput, ModelUnavailable, UserError
+from bot.inference.device import Device
+from bot.inference.hub import ModelFiles
+from bot.inference.images import decode_image
+from bot.inference.pipeline import Context, Request, Result
+from bot.inference.settings import ModelSettings, Reference
+
+MAX_TOP = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifyRequest(Request):
+    """Ask for the `top` best labels of a picture, given as the bytes of an image file."""
+
+    image: bytes
+    top: int = 5
+
+    def __post_init__(self) -> None:
+        if not self.image:
+            raise BadInput("This file is empty.")
+        if not 1 <= self.top <= MAX_TOP:
+            raise BadInput("Ask for 1 to {most} labels.", most=MAX_TOP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """Name one label and its probability."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifyResult(Result):
+    """Tell the best labels, best first. `width` and `height` are the picture's, in pixels."""
+
+    labels: tuple[Label, ...]
+    width: int
+    height: int
+
+
+class ClassifySettings(ModelSettings):
+    """Set up /classify. A picture may have `max_bytes` as a file and `max_pixels` when unpacked."""
+
+    models: tuple[Reference, ...] = ("bundled:efficientnet-lite0",)
+    max_rows: int = Field(default=16, ge=1, le=1024)
+    max_bytes: int = Field(default=20_000_000, ge=1_000)
+    max_pixels: int = Field(default=50_000_000, ge=1_000)
+
+    def check(self, request: Any) -> None:
+        """Raise BadInput when the file is too large."""
+        if len(request.image) > self.max_bytes:
+            raise BadInput(
+                "This file is too large. Send a picture of at most {limit:.0f} MB.", limit=self.max_bytes / 1e6
+            )
+
+
+class ClassifyPipeline:
+    """Classify batches of pictures."""
+
+    def __init__(self, settings: ClassifySettings) -> None:
+        self._settings = settings
+
+    def run(self, requests: Sequence[ClassifyRequest], context: Context) -> list[Result | Exception]:
+        """Return a ClassifyResult for each request, or BadInput for one that is no picture."""
+        answers: list[Result | Exception] = [self._decode(request) for request in requests]
+        pictures = [a for a in answers if isinstance(a, _Picture)]
+        if pictures:
+            classifier: _ImageClassifier = context.load(requests[0].model, load_classifier)
+            results = iter(classifier(pictures))
+            answers = [next(results) if isinstance(a, _Picture) else a for a in answers]
+        return answers
+
+    def _decode(self, request: ClassifyRequest) -> Any:
+        try:
+            image = decode_image(request.image, max_pixels=self._settings.max_pixels)
+        except UserError as error:
+            return error
+        return _Picture(image, request.top)
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    image: Any
+    top: int
+
+
+class _ImageClassifier:
+    """Hold an image-classification model, its preprocessing and its labels."""
+
+    def __init__(
+        self, model: Any, preprocess: Callable[[list[Any]], Any], labels: list[str], shown: str, device: Device
+    ) -> None:
+        self.model = model.to(device.name, device.dtype).eval()
+        self._preprocess = preprocess
+        self._labels = labels
+        self._shown = shown
+        self._device = device
+
+    def __call__(self, pictures: Sequence[_Picture]) -> list[ClassifyResult]:
+        """Classify pictures: pixels (batch, 3, height, width) to probabilities (batch, labels)."""
+        import torch
+
+        pixels = self._preprocess([picture.image for picture in pictures])
+        with torch.inference_mode():
+            output = self.model(pixels.to(self._device.name, self._device.dtype))
+        probabilities = getattr(output, "logits", output).float().softmax(-1).cpu()
+        return [self._result(p, row) for p, row in zip(pictures, probabilities, strict=True)]
+
+    def _result(self, picture: _Picture, row: Any) -> ClassifyResult:
+        best = row.topk(min(picture.top, len(self._labels)))
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        labels = tuple(Label(label=self._labels[i], score=score) for i, score in pairs)
+        width, height = picture.image.size
+        return ClassifyResult(model=self._shown, labels=labels, width=width, height=height)
+
+
+def load_classifier(files: ModelFiles, device: Device) -> _ImageClassifier:
+    """Load a classifier from a folder in hub format or from torchvision; raise ModelUnavailable."""
+    if files.reference.scheme == "torchvision":
+        return _load_torchvision(files, device)
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+    processor = AutoImageProcessor.from_pretrained(files.folder)
+    model = AutoModelForImageClassification.from_pretrained(files.folder, use_safetensors=True, dtype=device.dtype)
+    labels = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
+
+    def preprocess(images: list[Any]) -> Any:
+        return processor(images=images, return_tensors="pt")["pixel_values"]
+
+    return _ImageClassifier(model, preprocess, labels, files.shown, device)
+
+
+def _load_torchvision(files: ModelFiles, device: Device) -> _ImageClassifier:
+    """Load torchvision's own builder with the transforms and categories of its weights."""
+    import torch
+    from torchvision import models
+
+    name = files.reference.name
+    try:
+        weights = models.get_weight(name) if "." in name else models.get_model_weights(name).DEFAULT
+        builder = name if "." not in name else type(weights).__name__.removesuffix("_Weights").lower()
+        labels = weights.meta["categories"]
+        transform = weights.transforms()
+    except (KeyError, ValueError, AttributeError):
+        raise ModelUnavailable("torchvision has no classification model “{name}”.", name=name) from None
+    model = models.get_model(builder, weights=weights)
+
+    def preprocess(images: list[Any]) -> Any:
+        return torch.stack([transform(image) for image in images])
+
+    return _ImageClassifier(model, preprocess, list(labels), f"{builder}@{weights.name}", device)

@@ -1,0 +1,115 @@
+"""Find the sentiment of a text with any `*ForSequenceClassification` model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.errors import BadInput
+from bot.inference.device import Device
+from bot.inference.hub import ModelFiles
+from bot.inference.pipeline import Context, Request, Result
+from bot.inference.settings import ModelSettings, Reference
+
+MAX_CHARS = 20_000
+_DEFAULT_MAX_TOKENS = 512
+_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentimentRequest(Request):
+    """Ask for the sentiment of `text`."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not self.text.strip():
+            raise BadInput("There is no text. Give some words to look at.")
+
+    @property
+    def size(self) -> int:
+        """Return the characters that will be read."""
+        return min(len(self.text), MAX_CHARS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentimentResult(Result):
+    """Tell the best `label`, its probability `score` and all labels' `scores`, best first.
+
+    `truncated` says that the text was longer than the model reads.
+    """
+
+    label: str
+    score: float
+    scores: dict[str, float]
+    truncated: bool = False
+
+
+class SentimentSettings(ModelSettings):
+    """Set up /sentiment."""
+
+    models: tuple[Reference, ...] = ("bundled:minilm-sentiment",)
+
+
+class SentimentPipeline:
+    """Classify batches of texts."""
+
+    def __init__(self, settings: SentimentSettings) -> None:
+        self._settings = settings
+
+    def run(self, requests: Sequence[SentimentRequest], context: Context) -> list[Result | Exception]:
+        """Return a SentimentResult for each request."""
+        model: _TextClassifier = context.load(requests[0].model, _TextClassifier)
+        return list(model([request.text[:MAX_CHARS] for request in requests]))
+
+
+class _TextClassifier:
+    """Hold a text-classification model and its tokenizer."""
+
+    def __init__(self, files: ModelFiles, device: Device) -> None:
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        self.shown = files.shown
+        self.device = device.name
+        self.tokenizer = AutoTokenizer.from_pretrained(files.folder)
+        self.model = AutoModelForSequenceClassification.from_pretrained(
+            files.folder, dtype=device.dtype, use_safetensors=True
+        )
+        self.model.to(device.name).eval()
+        self.max_tokens = _max_tokens(self.tokenizer, self.model.config)
+        self.labels = [str(self.model.config.id2label[i]) for i in range(self.model.config.num_labels)]
+
+    def __call__(self, texts: Sequence[str]) -> list[SentimentResult]:
+        """Classify texts: tokens (batch, length) to probabilities (batch, labels)."""
+        import torch
+
+        tokens = self.tokenizer(texts, truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt")
+        cut = [len(text) >= MAX_CHARS for text in texts]
+        if tokens["input_ids"].shape[1] >= self.max_tokens:
+            cut = [len(ids) > self.max_tokens for ids in self.tokenizer(texts, verbose=False)["input_ids"]]
+        with torch.inference_mode():
+            logits = self.model(**tokens.to(self.device)).logits.float()
+        probabilities = logits.sigmoid() if self._independent else logits.softmax(-1)
+        return [self._result(row, c) for row, c in zip(probabilities.tolist(), cut, strict=True)]
+
+    @property
+    def _independent(self) -> bool:
+        """Say whether the labels don't exclude each other."""
+        config: Any = self.model.config
+        return config.problem_type == "multi_label_classification" or config.num_labels == 1
+
+    def _result(self, row: list[float], truncated: bool) -> SentimentResult:  # noqa: FBT001
+        scores = dict(sorted(zip(self.labels, row, strict=True), key=lambda pair: -pair[1]))
+        label = next(iter(scores))
+        return SentimentResult(
+            model=self.shown, label=label, score=scores[label], scores=scores, truncated=truncated
+        )
+
+
+def _max_tokens(tokenizer: Any, config: Any) -> int:
+    """Return the longest input in tokens; a tokenizer that doesn't know says 10**30."""
+    positions = getattr(config, "max_position_embeddings", None) or _DEFAULT_MAX_TOKENS
+    if config.model_type in _OFFSET_POSITIONS:  # their positions start after the padding's
+        positions -= 2
+    return int(min(tokenizer.model_max_length, positions))

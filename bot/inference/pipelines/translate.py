@@ -1,0 +1,271 @@
+"""Translate texts with sequence-to-sequence models, one for each pair of languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from bot.errors import BadInput, JobCancelled
+from bot.inference.device import Device
+from bot.inference.hub import ModelFiles
+from bot.inference.languages import Detected, detect_language, language_code, language_name
+from bot.inference.pipeline import Context, Request, Result
+from bot.inference.reference import parse_reference
+from bot.inference.settings import Frozen, Reference, TaskSettings
+
+MAX_CHARS = 6_000
+_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+")
+_LONGEST_TOKENS = 512
+_SENTENCES_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Say that `model` translates from the language `source`."""
+
+    source: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranslateRequest(Request):
+    """Ask for `text` in the language `to`. `routes` are the models that lead there; one alone fixes the source.
+
+    `detect` says that the source language isn't known yet.
+    """
+
+    text: str
+    to: str
+    routes: tuple[Route, ...]
+    detect: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.text.strip():
+            raise BadInput("There is no text. Give some words to translate.")
+        if len(self.text) > MAX_CHARS:
+            raise BadInput("This text is too long. Translate at most {most} characters at a time.", most=MAX_CHARS)
+
+    @property
+    def batch_key(self) -> tuple[Any, ...]:
+        """Say that texts for one language by the same models may run together."""
+        return (self.to, self.routes)
+
+    @property
+    def size(self) -> int:
+        """Return the characters of the text."""
+        return len(self.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranslateResult(Result):
+    """Tell the translated `text`, its language `to` and the language `source` it was in; `detected`: by us."""
+
+    text: str
+    source: str
+    to: str
+    detected: bool
+
+
+class Pair(Frozen):
+    """Name the model that translates `from` one language `to` another."""
+
+    source: str = Field(alias="from", pattern="^[a-z]{2,3}$")
+    to: str = Field(pattern="^[a-z]{2,3}$")
+    model: Reference
+
+
+class TranslateSettings(TaskSettings):
+    """Set up /translate: its pairs of languages."""
+
+    pairs: tuple[Pair, ...] = Field(
+        default=(
+            Pair(**{"from": "en", "to": "pt", "model": "bundled:bergamot-en-pt"}),
+            Pair(**{"from": "pt", "to": "en", "model": "bundled:bergamot-pt-en"}),
+        ),
+        min_length=1,
+    )
+    max_padded: int = Field(default=4_096, ge=1)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Return every model reference that may be asked for."""
+        return tuple(dict.fromkeys(pair.model for pair in self.pairs))
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Return the codes of the languages that can be translated into."""
+        return tuple(dict.fromkeys(pair.to for pair in self.pairs))
+
+    def sources(self, to: str | None = None) -> tuple[str, ...]:
+        """Return the codes of the languages that can be translated from, into `to` or into any."""
+        return tuple(dict.fromkeys(pair.source for pair in self.pairs if to in (None, pair.to)))
+
+    def request(self, text: str, *, to: str, source: str | None = None, model: str | None = None) -> TranslateRequest:
+        """Build a request; raise BadInput when no model leads from `source` to `to`."""
+        target = read_language(to)
+        origin = read_language(source) if source else None
+        pairs = [p for p in self.pairs if p.to == target and origin in (None, p.source) and _means(p, model)]
+        if not pairs:
+            raise self._no_way(origin, target)
+        routes = tuple(Route(pair.source, pair.model) for pair in pairs)
+        routes = tuple({route.source: route for route in reversed(routes)}.values())
+        return TranslateRequest(
+            model=routes[0].model, text=text, to=target, routes=routes, detect=origin is None
+        )
+
+    def _no_way(self, source: str | None, to: str) -> BadInput:
+        ways = ", ".join(f"{language_name(p.source)} → {language_name(p.to)}" for p in self.pairs)
+        if source is None:
+            return BadInput(
+                "I can't translate into {to} here. I know: {ways}.", to=language_name(to), ways=ways
+            )
+        return BadInput(
+            "I can't translate from {source} into {to} here. I know: {ways}.",
+            source=language_name(source),
+            to=language_name(to),
+            ways=ways,
+        )
+
+
+def read_language(text: str) -> str:
+    """Return the code of a language given by code, tag or English name; raise BadInput."""
+    from babel import Locale
+
+    code = language_code(text)
+    names = Locale("en").languages
+    if code in names:
+        return code
+    wanted = text.strip().casefold()
+    for known, name in names.items():
+        if name.casefold() == wanted:
+            return language_code(known)
+    raise BadInput("“{text}” is no language I know. Give a code like “pt” or a name.", text=text[:50])
+
+
+def _means(pair: Pair, model: str | None) -> bool:
+    return model is None or model in (pair.model, parse_reference(pair.model).short_name)
+
+
+class TranslatePipeline:
+    """Translate batches of texts into one language."""
+
+    def __init__(self, settings: TranslateSettings) -> None:
+        self._settings = settings
+
+    def run(self, requests: Sequence[TranslateRequest], context: Context) -> list[Result | Exception]:
+        """Return a TranslateResult for each request, or BadInput for a text in a language without a model."""
+        plans = [_plan(request) for request in requests]
+        answers: dict[int, Result | Exception] = {
+            i: plan for i, plan in enumerate(plans) if isinstance(plan, BadInput)
+        }
+        for route in dict.fromkeys(plan for plan in plans if isinstance(plan, Route)):
+            chosen = [i for i, plan in enumerate(plans) if plan == route]
+            translator: _Translator = context.load(route.model, _Translator)
+            answers |= translator.answer(requests, chosen, route, context)
+        return [answers[i] for i in range(len(requests))]
+
+
+def _plan(request: TranslateRequest) -> Route | BadInput:
+    """Choose the route by the language of the text."""
+    if not request.detect:
+        return request.routes[0]
+    sources = {route.source: route for route in request.routes}
+    found: Detected = detect_language(request.text, [*sources, request.to])
+    if found.code == request.to:
+        return BadInput(
+            "This looks like {to} already. If it isn't, say which language it is in with “from”.",
+            to=language_name(request.to),
+        )
+    if found.code not in sources:
+        return BadInput(
+            "This looks like {found}, which I can't translate into {to} here. If it is another language, say so with “from”.",
+            found=language_name(found.code),
+            to=language_name(request.to),
+        )
+    return sources[found.code]
+
+
+class _Translator:
+    """Hold a sequence-to-sequence model and its tokenizer."""
+
+    def __init__(self, files: ModelFiles, device: Device) -> None:
+        from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+        self._shown = files.shown
+        self._device = device.name
+        self._tokenizer = AutoTokenizer.from_pretrained(files.folder)
+        self.model = AutoModelForSeq2SeqLM.from_pretrained(files.folder, dtype=device.dtype, use_safetensors=True)
+        self.model.to(device.name).eval()
+
+    def answer(
+        self, requests: Sequence[TranslateRequest], chosen: list[int], route: Route, context: Context
+    ) -> dict[int, Result | Exception]:
+        """Translate the chosen requests, sentence by sentence, all their sentences in common batches."""
+        pieces = [(i, piece) for i in chosen for piece in split_sentences(requests[i].text)]
+        translated = self._translate([piece.strip() for _, piece in pieces], lambda: all(map(context.cancelled, chosen)))
+        answers: dict[int, Result | Exception] = {}
+        for i in chosen:
+            if context.cancelled(i):
+                answers[i] = JobCancelled("Cancelled.")
+                continue
+            text = "".join(_framed(p, t) for (j, p), t in zip(pieces, translated, strict=True) if j == i)
+            answers[i] = TranslateResult(
+                model=self._shown, text=text.strip(), source=route.source, to=requests[i].to, detected=requests[i].detect
+            )
+        return answers
+
+    def _translate(self, sentences: list[str], stopped: Any) -> list[str]:
+        """Translate sentences, those of similar length together."""
+        order = sorted((i for i, s in enumerate(sentences) if s), key=lambda i: len(sentences[i]))
+        out = [""] * len(sentences)
+        for start in range(0, len(order), _SENTENCES_AT_ONCE):
+            part = order[start : start + _SENTENCES_AT_ONCE]
+            if stopped():
+                break
+            for i, text in zip(part, self._generate([sentences[i] for i in part], stopped), strict=True):
+                out[i] = text
+        return out
+
+    def _generate(self, sentences: list[str], stopped: Any) -> list[str]:
+        import torch
+        from transformers import StoppingCriteriaList
+
+        tokens = self._tokenizer(
+            sentences, padding=True, truncation=True, max_length=_LONGEST_TOKENS, return_tensors="pt"
+        ).to(self._device)
+        longest = min(_LONGEST_TOKENS, 3 * tokens["input_ids"].shape[1] + 20)
+
+        def stop(ids: Any, _scores: Any, **_: Any) -> Any:
+            return torch.full((ids.shape[0],), fill_value=stopped(), device=ids.device)
+
+        with torch.inference_mode():
+            ids = self.model.generate(
+                **tokens, max_new_tokens=longest, max_length=None, stopping_criteria=StoppingCriteriaList([stop])
+            )
+        texts: list[str] = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return texts
+
+
+def split_sentences(text: str) -> list[str]:
+    """Cut a text into sentences that keep their white space, so that joining them gives the text again."""
+    pieces: list[str] = []
+    for line in text.splitlines(keepends=True):
+        start = 0
+        for end in _SENTENCE_END.finditer(line):
+            pieces.append(line[start : end.end()])
+            start = end.end()
+        pieces.append(line[start:])
+    return [piece for piece in pieces if piece]
+
+
+def _framed(piece: str, translation: str) -> str:
+    """Give a translated sentence the white space that its original had around it."""
+    body = piece.strip()
+    if not body:
+        return piece
+    start = piece.index(body)
+    return piece[:start] + translation + piece[start + len(body) :]

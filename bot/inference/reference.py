@@ -1,0 +1,56 @@
+"""Read model references: one string names a model everywhere.
+
+    hf:ORG/NAME@REVISION             a Hugging Face Hub repository
+    torchvision:resnet50             torchvision's own builder, with its default weights
+    torchvision:ResNet50_Weights.IMAGENET1K_V2
+    path:models/NAME                 a local folder in hub format
+    bundled:NAME                     a small model that comes with hubcord
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from bot.errors import BadInput
+
+FORMS = "hf:ORG/NAME@REVISION, torchvision:NAME, path:FOLDER or bundled:NAME"
+_VALID = {
+    "hf": re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?"),
+    "torchvision": re.compile(r"\w+(\.\w+)?"),
+    "path": re.compile(r".+", re.DOTALL),
+    "bundled": re.compile(r"[\w.-]+"),
+}
+_REVISION_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReference:
+    """Hold the parts of a reference: `scheme`, `name`, and `revision` where the form has one."""
+
+    scheme: str
+    name: str
+    revision: str | None = None
+
+    @property
+    def short_name(self) -> str:
+        """Return the name that people see: no scheme, no folders of the host's machine."""
+        return PurePath(self.name).name if self.scheme == "path" else self.name
+
+
+def parse_reference(text: str) -> ModelReference:
+    """Read a model reference; raise BadInput when it has none of the known forms."""
+    scheme, colon, rest = text.strip().partition(":")
+    pattern = _VALID.get(scheme)
+    if not colon or pattern is None or not pattern.fullmatch(rest):
+        raise BadInput("“{text}” is no model reference. Write {forms}.", text=text[:100], forms=FORMS)
+    if scheme != "hf":
+        return ModelReference(scheme, rest)
+    name, _, revision = rest.partition("@")
+    return ModelReference(scheme, name, revision or None)
+
+
+def shown_model(name: str, revision: str | None) -> str:
+    """Return `name@revision` for people, a commit hash cut short."""
+    return f"{name}@{revision[:_REVISION_SHOWN]}" if revision else name

@@ -1,0 +1,44 @@
+"""List the tasks: what each asks for, answers, and runs. A new command adds one line here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from bot.inference.pipeline import Pipeline, Request, Result
+from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, ClassifySettings
+from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, ImagineSettings
+from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult, SentimentSettings
+from bot.inference.pipelines.translate import TranslateRequest, TranslateResult, TranslateSettings
+from bot.inference.settings import TaskSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Tie a task's name to its request, result, settings and the pipeline that runs it.
+
+    `pipeline` is `module:class`, imported in the worker only.
+    """
+
+    name: str
+    request: type[Request]
+    result: type[Result]
+    settings: type[TaskSettings]
+    pipeline: str
+
+    def make_pipeline(self, settings: TaskSettings) -> Pipeline:
+        """Import and make the pipeline; call this in a worker process."""
+        module, _, name = self.pipeline.partition(":")
+        return cast(Pipeline, getattr(importlib.import_module(module), name)(settings))
+
+
+_PIPELINES = "bot.inference.pipelines"
+_ALL = (
+    Task("sentiment", SentimentRequest, SentimentResult, SentimentSettings, f"{_PIPELINES}.sentiment:SentimentPipeline"),
+    Task("classify", ClassifyRequest, ClassifyResult, ClassifySettings, f"{_PIPELINES}.classify:ClassifyPipeline"),
+    Task("imagine", ImagineRequest, ImagineResult, ImagineSettings, f"{_PIPELINES}.imagine:ImaginePipeline"),
+    Task("translate", TranslateRequest, TranslateResult, TranslateSettings, f"{_PIPELINES}.translate:TranslatePipeline"),
+)
+TASKS: Mapping[str, Task] = {task.name: task for task in _ALL}

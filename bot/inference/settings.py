@@ -1,0 +1,66 @@
+"""Define what every task's table of the configuration has."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from bot.errors import BadInput
+from bot.inference.reference import FORMS, parse_reference
+
+
+def _checked(text: str) -> str:
+    try:
+        parse_reference(text)
+    except BadInput:
+        raise ValueError(f"a model reference is {FORMS}") from None
+    return text
+
+
+Reference = Annotated[str, AfterValidator(_checked)]
+
+
+class Frozen(BaseModel):
+    """Be a table of the configuration: unknown keys are mistakes, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaskSettings(Frozen):
+    """Set up one task: how large a batch may be.
+
+    `max_rows` bounds the rows (texts, pictures) of a batch, `max_padded` the rows times the longest row's size.
+    """
+
+    max_rows: int = Field(default=16, ge=1, le=1024)
+    max_padded: int = Field(default=16_384, ge=1)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Return every model reference that may be asked for, the default first."""
+        raise NotImplementedError
+
+    def check(self, request: Any) -> None:
+        """Raise BadInput when the host's limits don't allow this request. It is asked before the job is queued."""
+
+
+class ModelSettings(TaskSettings):
+    """Set up a task whose models all do the same; the first is the default."""
+
+    models: tuple[Reference, ...] = Field(min_length=1)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Return every model reference that may be asked for, the default first."""
+        return self.models
+
+    def choose(self, name: str | None) -> str:
+        """Return the reference that a person means by `name`; without one, the default. Raise BadInput."""
+        if name is None:
+            return self.models[0]
+        for reference in self.models:
+            if name in (reference, parse_reference(reference).short_name):
+                return reference
+        known = ", ".join(parse_reference(r).short_name for r in self.models)
+        raise BadInput("There is no model “{name}” here. Choose one of: {known}.", name=name[:100], known=known)

@@ -1,0 +1,38 @@
+"""Define the seam between the queue and whatever runs batches: an executor and its devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from bot.inference.messages import Batch, BatchReport, Event
+
+
+class WorkerDied(Exception):  # noqa: N818 - the standard word
+    """Tell that the worker was lost in the middle of a batch: killed, crashed or hanging."""
+
+
+class DeviceHandle(Protocol):
+    """Drive one device. One batch runs on it at a time."""
+
+    name: str
+    warm: frozenset[str]
+    """The references of the models that are loaded."""
+
+    async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
+        """Run a batch; raise WorkerDied when the worker was lost, after which the next call starts a new one."""
+
+    def cancel(self, job_id: str) -> None:
+        """Ask the running job to stop at its next step."""
+
+
+class Executor(Protocol):
+    """Own the devices."""
+
+    devices: Sequence[DeviceHandle]
+
+    async def start(self) -> None:
+        """Make the devices ready to be called."""
+
+    async def close(self) -> None:
+        """Stop every worker and leave no process behind."""

@@ -1,0 +1,1 @@
+"""Turn results into what people see in Discord: embeds, buttons, files."""

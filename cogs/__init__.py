@@ -1,0 +1,1 @@
+"""Hold one Discord cog for each command; every module here is loaded by its name."""
