@@ -76,7 +76,7 @@ class Settings(Frozen):
     @property
     def tasks(self) -> dict[str, TaskSettings]:
         """Return each task's settings."""
-        return {name: cast(TaskSettings, getattr(self, name)) for name in TASKS}
+        return {name: cast("TaskSettings", getattr(self, name)) for name in TASKS}
 
     def task(self, kind: type[Table]) -> Table:
         """Return the settings of the task that `kind` sets up."""
@@ -85,7 +85,9 @@ class Settings(Frozen):
 
 @lru_cache(maxsize=1)
 def _settings_type() -> type[Settings]:
-    tables: dict[str, Any] = {name: (task.settings, Field(default_factory=task.settings)) for name, task in TASKS.items()}
+    tables: dict[str, Any] = {
+        name: (task.settings, Field(default_factory=task.settings)) for name, task in TASKS.items()
+    }
     return create_model("Settings", __base__=Settings, **tables)
 
 
@@ -107,7 +109,7 @@ def parse_settings(values: Mapping[str, Any], *, source: str = "configuration") 
         settings = _settings_type().model_validate(dict(values))
         _check_url(settings.store.url)
     except ValidationError as error:
-        lines = "\n".join(f"  {_explain(cast(Mapping[str, Any], e))}" for e in error.errors())
+        lines = "\n".join(f"  {_explain(cast('Mapping[str, Any]', e))}" for e in error.errors())
         raise ConfigError("{source} has mistakes:\n{lines}", source=source, lines=lines) from None
     return settings
 
@@ -116,7 +118,9 @@ def _check_url(url: str) -> None:
     try:
         make_url(url).get_dialect(_is_async=True)
     except (ArgumentError, ImportError, AttributeError) as error:
-        raise ConfigError("store.url: this is no database URL that can be used ({why}).", why=type(error).__name__) from None
+        raise ConfigError(
+            "store.url: this is no database URL that can be used ({why}).", why=type(error).__name__
+        ) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -132,7 +136,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _explain(error: Mapping[str, Any]) -> str:
     """Turn one of pydantic's errors into `key: what is wrong`, without showing values that may be secret."""
-    key = ".".join(str(part) for part in error["loc"] if not str(part).startswith(("function-", "tuple", "literal")))
+    key = ".".join(
+        str(part) for part in error["loc"] if not str(part).startswith(("function-", "tuple", "literal"))
+    )
     if error["type"] == "extra_forbidden":
         if str(error["loc"][-1]).lower() in _SECRETS:
             return f"{key}: secrets belong in the environment, never in this file; remove it."
@@ -144,7 +150,9 @@ def _explain(error: Mapping[str, Any]) -> str:
 def _allowed(location: tuple[Any, ...]) -> list[str]:
     model: Any = _settings_type()
     for part in location:
-        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        field = (
+            model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        )
         model = field.annotation if field is not None else None
     if isinstance(model, type) and issubclass(model, BaseModel):
         return [field.alias or name for name, field in model.model_fields.items()]

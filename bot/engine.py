@@ -46,7 +46,9 @@ class Engine:
         self.limits = limits
         self.estimator = Estimator()
         self.jobs: dict[str, Job] = {}
-        self._queue = JobQueue(cost=lambda job: self.estimator.seconds(job.request), limits=self._batch_limits)
+        self._queue = JobQueue(
+            cost=lambda job: self.estimator.seconds(job.request), limits=self._batch_limits
+        )
         self._deadlines: list[tuple[float, str]] = []
         self._forecast_due: asyncio.TimerHandle | None = None
         self._held: Counter[Hashable] = Counter()
@@ -83,7 +85,12 @@ class Engine:
         await self.store.close()
 
     async def submit(
-        self, task: str, request: Request, requester: Requester, *, reply_to: Mapping[str, object] | None = None
+        self,
+        task: str,
+        request: Request,
+        requester: Requester,
+        *,
+        reply_to: Mapping[str, object] | None = None,
     ) -> Job:
         """Queue a job; raise BadInput or Refused when it can't be taken. It is durable when this returns."""
         self.tasks[task].check(request)
@@ -114,8 +121,9 @@ class Engine:
         """Note that a job's answer was posted."""
         self.store.answered(job)
 
-    def queued(self) -> list[Job]:
-        """Return the waiting jobs in the order in which they will run."""
+    def forecast_now(self) -> list[Job]:
+        """Return the waiting jobs in the order in which they should run, their statuses up to date."""
+        self._forecast()
         return list(self._queue.upcoming())
 
     def running(self) -> list[Job]:
@@ -227,7 +235,11 @@ class Engine:
             job.seconds = report.seconds * job.request.work / work
             self._queue.charge(job.requester, job.seconds - self.estimator.seconds(job.request))
             self._conclude(job, outcome)
-        done = [job.request for job, outcome in zip(jobs, report.outcomes, strict=True) if not isinstance(outcome, Failure)]
+        done = [
+            job.request
+            for job, outcome in zip(jobs, report.outcomes, strict=True)
+            if not isinstance(outcome, Failure)
+        ]
         if len(done) == len(jobs):
             self.estimator.learn(done, report.seconds)
 
@@ -284,7 +296,9 @@ class Engine:
 
     def _forecast(self) -> None:
         """Tell each followed job how many are ahead of it and when it should start."""
-        self._forecast_due = None
+        if self._forecast_due is not None:
+            self._forecast_due.cancel()
+            self._forecast_due = None
         if len(self._queue):
             remaining = [run.remaining_s() for run in self._running.values()]
             forecast(self._queue.upcoming(), self.estimator, remaining, len(self.executor.devices))
@@ -335,7 +349,11 @@ def _guild_key(job: Job) -> Hashable:
 
 
 _USER_FULL = "You have {limit} jobs waiting already, which is the most for one person. Try again in {wait}."
-_GUILD_FULL = "This server has {limit} jobs waiting already, which is the most for one server. Try again in {wait}."
+_GUILD_FULL = (
+    "This server has {limit} jobs waiting already, which is the most for one server. Try again in {wait}."
+)
 _ALL_FULL = "The queue is full ({limit} jobs). Try again in {wait}."
 _POISON = "This job stopped the worker twice, so it won't be tried again. Try it with other options."
-_EXPIRED = "This job waited for {waited} without a turn and was dropped. Send it again when there is less to do."
+_EXPIRED = (
+    "This job waited for {waited} without a turn and was dropped. Send it again when there is less to do."
+)

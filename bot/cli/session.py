@@ -58,7 +58,9 @@ class Session:
             raise typer.Exit(_FAILED) from None
         raise typer.Exit(session._code)
 
-    def run(self, task: str, requests: Iterable[Any], show: Show, *, names: Sequence[str] = (), **options: Any) -> None:
+    def run(
+        self, task: str, requests: Iterable[Any], show: Show, *, names: Sequence[str] = (), **options: Any
+    ) -> None:
         """Run the requests as jobs, at most IN_FLIGHT at once; a BadInput among them is a job that failed."""
         asyncio.run(self._run(task, requests, show, names, options))
 
@@ -83,14 +85,23 @@ class Session:
     def _relaxed(self) -> Settings:
         """Return settings for a single person who waits: no limits for each user, no deadline, no grace at the end."""
         queue = self.settings.queue.model_copy(
-            update={"per_user": IN_FLIGHT, "per_guild": IN_FLIGHT, "capacity": IN_FLIGHT, "shutdown_grace_s": 0.0}
+            update={
+                "per_user": IN_FLIGHT,
+                "per_guild": IN_FLIGHT,
+                "capacity": IN_FLIGHT,
+                "shutdown_grace_s": 0.0,
+            }
         )
         return self.settings.model_copy(update={"queue": queue})
 
     def _fail(self, name: str, error: Exception) -> None:
         self._code = _FAILED if _FAILED in (self._code, _code_of(error)) else _BAD_INPUT
         hint = f" {error.values['hint']}" if isinstance(error, UserError) and "hint" in error.values else ""
-        complain(f"{name}: {error}{hint}" if isinstance(error, UserError) else f"{name}: something went wrong ({error})")
+        complain(
+            f"{name}: {error}{hint}"
+            if isinstance(error, UserError)
+            else f"{name}: something went wrong ({error})"
+        )
 
 
 def complain(text: str) -> None:
@@ -119,7 +130,9 @@ async def _in_order(
             yield (error if job is None else await _outcome(job)), job
 
 
-async def _submit(engine: Engine, task: str, request: Any, watch: Callable[[Job], None]) -> tuple[Any, Job | None]:
+async def _submit(
+    engine: Engine, task: str, request: Any, watch: Callable[[Job], None]
+) -> tuple[Any, Job | None]:
     if isinstance(request, Exception):
         return request, None
     try:
@@ -138,7 +151,7 @@ async def _outcome(job: Job) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def _live_status(json: bool) -> AsyncIterator[Callable[[Job], None]]:  # noqa: FBT001
+async def _live_status(json: bool) -> AsyncIterator[Callable[[Job], None]]:
     """Show progress bars on a terminal while jobs run; give back what starts watching a job."""
     if json or not _err.is_terminal:
         yield lambda _: None

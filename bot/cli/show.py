@@ -78,7 +78,7 @@ def _json(job: Job, **fields: Any) -> None:
 
 def _heading(text: str, model: str) -> None:
     line = " ".join(text.split())
-    _out.print(Text(line if len(line) <= 200 else line[:199] + "…", "bold"), Text(model, "dim"))  # noqa: PLR2004
+    _out.print(Text(line if len(line) <= 200 else line[:199] + "…", "bold"), Text(model, "dim"))
 
 
 def _bars(pairs: Any) -> None:

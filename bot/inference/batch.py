@@ -31,7 +31,9 @@ class _Line(Protocol):
 class BatchRun:
     """Run one batch with a pipeline and report its outcomes."""
 
-    def __init__(self, batch: Batch, pipeline: Pipeline, cache: ModelCache, device: Device, line: _Line) -> None:
+    def __init__(
+        self, batch: Batch, pipeline: Pipeline, cache: ModelCache, device: Device, line: _Line
+    ) -> None:
         self._batch = batch
         self._pipeline = pipeline
         self._cache = cache

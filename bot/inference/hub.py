@@ -13,7 +13,16 @@ from bot.errors import ModelUnavailable
 from bot.inference.reference import ModelReference, parse_reference, shown_model
 
 _CONFIGS = ("config.json", "model_index.json")
-_TRANSFORMERS_FILES = ["*.json", "*.txt", "*.model", "*.spm", "*.bpe", "*.tiktoken", "*.jinja", "*.safetensors"]
+_TRANSFORMERS_FILES = [
+    "*.json",
+    "*.txt",
+    "*.model",
+    "*.spm",
+    "*.bpe",
+    "*.tiktoken",
+    "*.jinja",
+    "*.safetensors",
+]
 OnFetch = Callable[[float], None]
 
 
@@ -121,7 +130,10 @@ def _snapshot(reference: ModelReference, on_fetch: OnFetch) -> Path:
         index = Path(hf_hub_download(filename="model_index.json", **where))
     except EntryNotFoundError:
         folder = snapshot_download(
-            **where, allow_patterns=_TRANSFORMERS_FILES, ignore_patterns=["*/*"], tqdm_class=progress_bar(on_fetch)
+            **where,
+            allow_patterns=_TRANSFORMERS_FILES,
+            ignore_patterns=["*/*"],
+            tqdm_class=progress_bar(on_fetch),
         )
         return Path(folder)
     return _diffusers_snapshot(reference, index)
@@ -131,6 +143,4 @@ def _diffusers_snapshot(reference: ModelReference, index: Path) -> Path:
     """Fetch just the parts that the pipeline needs; diffusers knows which of a repository's many files those are."""
     from diffusers import DiffusionPipeline
 
-    return Path(
-        DiffusionPipeline.download(reference.name, revision=index.parent.name, use_safetensors=True)
-    )
+    return Path(DiffusionPipeline.download(reference.name, revision=index.parent.name, use_safetensors=True))

@@ -30,11 +30,25 @@ def decode_image(data: bytes, *, max_pixels: int) -> Image:
             image.load()
             return _on_white(ImageOps.exif_transpose(image))
     except UnidentifiedImageError:
-        raise BadInput("This file is no picture that can be read. Send a {formats} file.", formats=_FORMATS_SHOWN) from None
+        raise BadInput(
+            "This file is no picture that can be read. Send a {formats} file.", formats=_FORMATS_SHOWN
+        ) from None
     except Image.DecompressionBombError:
         raise _too_many_pixels(max_pixels) from None
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, ZeroDivisionError, OverflowError):
-        raise BadInput("This picture is damaged or incomplete. Save it again and send it once more.") from None
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        IndexError,
+        KeyError,
+        TypeError,
+        ZeroDivisionError,
+        OverflowError,
+    ):
+        raise BadInput(
+            "This picture is damaged or incomplete. Save it again and send it once more."
+        ) from None
 
 
 def _check_pixels(image: Image, max_pixels: int) -> None:

@@ -85,7 +85,9 @@ class ModelCache:
         self._in_use.add(reference)
         self._make_room(0)
         self.loading_s += time.monotonic() - started
-        log.info("loaded %s (%.0f MB) in %.1f s", reference, entry.size_bytes / 1e6, time.monotonic() - started)
+        log.info(
+            "loaded %s (%.0f MB) in %.1f s", reference, entry.size_bytes / 1e6, time.monotonic() - started
+        )
         return entry
 
     def _make_room(self, size_bytes: int) -> None:
@@ -105,7 +107,9 @@ def _unloadable(files: ModelFiles, error: Exception) -> UserError:
     from bot.errors import ModelUnavailable
 
     return ModelUnavailable(
-        "The model {model} can't be loaded for this.", model=files.shown, hint=f"{type(error).__name__}: {error}"
+        "The model {model} can't be loaded for this.",
+        model=files.shown,
+        hint=f"{type(error).__name__}: {error}",
     )
 
 

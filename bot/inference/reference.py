@@ -1,10 +1,10 @@
 """Read model references: one string names a model everywhere.
 
-    hf:ORG/NAME@REVISION             a Hugging Face Hub repository
-    torchvision:resnet50             torchvision's own builder, with its default weights
-    torchvision:ResNet50_Weights.IMAGENET1K_V2
-    path:models/NAME                 a local folder in hub format
-    bundled:NAME                     a small model that comes with hubcord
+hf:ORG/NAME@REVISION             a Hugging Face Hub repository
+torchvision:resnet50             torchvision's own builder, with its default weights
+torchvision:ResNet50_Weights.IMAGENET1K_V2
+path:models/NAME                 a local folder in hub format
+bundled:NAME                     a small model that comes with hubcord
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from bot.inference.pipeline import Pipeline, Request, Result
 from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, ClassifySettings
@@ -31,14 +31,32 @@ class Task:
     def make_pipeline(self, settings: TaskSettings) -> Pipeline:
         """Import and make the pipeline; call this in a worker process."""
         module, _, name = self.pipeline.partition(":")
-        return cast(Pipeline, getattr(importlib.import_module(module), name)(settings))
+        return cast("Pipeline", getattr(importlib.import_module(module), name)(settings))
 
 
 _PIPELINES = "bot.inference.pipelines"
 _ALL = (
-    Task("sentiment", SentimentRequest, SentimentResult, SentimentSettings, f"{_PIPELINES}.sentiment:SentimentPipeline"),
-    Task("classify", ClassifyRequest, ClassifyResult, ClassifySettings, f"{_PIPELINES}.classify:ClassifyPipeline"),
+    Task(
+        "sentiment",
+        SentimentRequest,
+        SentimentResult,
+        SentimentSettings,
+        f"{_PIPELINES}.sentiment:SentimentPipeline",
+    ),
+    Task(
+        "classify",
+        ClassifyRequest,
+        ClassifyResult,
+        ClassifySettings,
+        f"{_PIPELINES}.classify:ClassifyPipeline",
+    ),
     Task("imagine", ImagineRequest, ImagineResult, ImagineSettings, f"{_PIPELINES}.imagine:ImaginePipeline"),
-    Task("translate", TranslateRequest, TranslateResult, TranslateSettings, f"{_PIPELINES}.translate:TranslatePipeline"),
+    Task(
+        "translate",
+        TranslateRequest,
+        TranslateResult,
+        TranslateSettings,
+        f"{_PIPELINES}.translate:TranslatePipeline",
+    ),
 )
 TASKS: Mapping[str, Task] = {task.name: task for task in _ALL}

@@ -63,4 +63,6 @@ class ModelSettings(TaskSettings):
             if name in (reference, parse_reference(reference).short_name):
                 return reference
         known = ", ".join(parse_reference(r).short_name for r in self.models)
-        raise BadInput("There is no model “{name}” here. Choose one of: {known}.", name=name[:100], known=known)
+        raise BadInput(
+            "There is no model “{name}” here. Choose one of: {known}.", name=name[:100], known=known
+        )

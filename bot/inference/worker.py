@@ -69,6 +69,7 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
     inbox = _Inbox(connection)
     threading.Thread(target=inbox.listen, name="inbox", daemon=True).start()
     options.device.open()
+    _no_progress_bars()
     cache = ModelCache(
         options.device, budget_bytes=options.device.budget_bytes(), idle_unload_s=options.idle_unload_s
     )
@@ -104,6 +105,12 @@ def _quiet_libraries(level: int) -> None:
         logging.getLogger(library).setLevel(max(level, logging.ERROR))
     logging.captureWarnings(capture=True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
+
+
+def _no_progress_bars() -> None:
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
 
 
 _QUIET: dict[str, Any] = {

@@ -24,19 +24,21 @@ def dump(value: Request | Result) -> bytes:
 
 def load_request(kind: type[Request], data: bytes) -> Request:
     """Read a request back; raise ValueError when it isn't of this kind."""
-    return cast(Request, _adapter(kind).validate_json(data))
+    return cast("Request", _adapter(kind).validate_json(data))
 
 
 def load_result(kind: type[Result], data: bytes) -> Result:
     """Read a result back; raise ValueError when it isn't of this kind."""
-    return cast(Result, _adapter(kind).validate_json(data))
+    return cast("Result", _adapter(kind).validate_json(data))
 
 
 def dump_error(error: Exception) -> str:
     """Return an error as JSON: a sentence for people whole, of any other only that there was one."""
     if not isinstance(error, errors.UserError):
         return json.dumps({"kind": "", "template": str(error)})
-    return json.dumps({"kind": type(error).__name__, "template": error.template, "values": error.values}, default=str)
+    return json.dumps(
+        {"kind": type(error).__name__, "template": error.template, "values": error.values}, default=str
+    )
 
 
 def load_error(text: str) -> Exception:
@@ -45,4 +47,4 @@ def load_error(text: str) -> Exception:
     kind = getattr(errors, data["kind"], None) if data["kind"] else None
     if kind is None:
         return RuntimeError(data["template"])
-    return cast(Exception, kind(data["template"], **data["values"]))
+    return cast("Exception", kind(data["template"], **data["values"]))

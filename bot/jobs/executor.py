@@ -8,7 +8,7 @@ from typing import Protocol
 from bot.inference.messages import Batch, BatchReport, Event
 
 
-class WorkerDied(Exception):  # noqa: N818 - the standard word
+class WorkerDied(Exception):
     """Tell that the worker was lost in the middle of a batch: killed, crashed or hanging."""
 
 

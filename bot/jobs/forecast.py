@@ -13,8 +13,10 @@ FORECAST_JOBS = 1_000
 """How far into the queue positions are worked out; nobody needs to know that 1,243 are ahead rather than 1,244."""
 
 
-def forecast(upcoming: Iterable[Job], estimator: Estimator, remaining_s: Sequence[float], devices: int) -> None:
-    """Update `ahead` and `starts_in_s` of the jobs that somebody follows.
+def forecast(
+    upcoming: Iterable[Job], estimator: Estimator, remaining_s: Sequence[float], devices: int
+) -> None:
+    """Update `ahead` and `starts_in_s` of waiting jobs.
 
     `remaining_s` are the seconds that each running job still needs. Devices are filled in order, as the queue does;
     sharing of batches is ignored, so a start is rather too late than too early.
@@ -24,6 +26,5 @@ def forecast(upcoming: Iterable[Job], estimator: Estimator, remaining_s: Sequenc
     heapq.heapify(free_in)
     for ahead, job in enumerate(islice(upcoming, FORECAST_JOBS)):
         starts_in_s = heapq.heappop(free_in) if free_in else 0.0
-        if job.followers:
-            job.update(ahead=ahead, starts_in_s=round(starts_in_s))
+        job.update(ahead=ahead, starts_in_s=round(starts_in_s))
         heapq.heappush(free_in, starts_in_s + estimator.seconds(job.request))

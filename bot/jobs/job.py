@@ -75,6 +75,7 @@ class Job:
     result: Result | None = None
     error: Exception | None = None
     followers: int = 0
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -92,12 +93,15 @@ class Job:
             self._changed.set()
             self._changed = asyncio.Event()
 
-    def finish(self, state: JobState, *, result: Result | None = None, error: Exception | None = None) -> bool:
+    def finish(
+        self, state: JobState, *, result: Result | None = None, error: Exception | None = None
+    ) -> bool:
         """Enter a final state once; say whether it was this call that did."""
         if self.state.final:
             return False
         self.result, self.error = result, error
         self.update(state=state, loading=None)
+        self.finished.set()
         return True
 
     async def follow(self) -> AsyncIterator[JobStatus]:

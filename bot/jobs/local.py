@@ -107,7 +107,10 @@ class LocalDevice:
         theirs.close()
         self._worker = _Worker(process, ours)
         listener = threading.Thread(
-            target=_listen, args=(self._worker, asyncio.get_running_loop()), name=f"listen-{self.name}", daemon=True
+            target=_listen,
+            args=(self._worker, asyncio.get_running_loop()),
+            name=f"listen-{self.name}",
+            daemon=True,
         )
         listener.start()
 
@@ -138,7 +141,9 @@ class LocalDevice:
         with contextlib.suppress(OSError):
             await asyncio.to_thread(worker.connection.send, Stop())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(worker.dead.wait(), 0.1 if worker.report and not worker.report.done() else _STOP_GRACE_S)
+            await asyncio.wait_for(
+                worker.dead.wait(), 0.1 if worker.report and not worker.report.done() else _STOP_GRACE_S
+            )
         worker.kill()
         await asyncio.to_thread(worker.process.join, _STOP_GRACE_S)
         worker.connection.close()
@@ -171,7 +176,9 @@ class LocalDevice:
             if done:
                 return report.result()
             if time.monotonic() - worker.heard_at >= self._job_timeout_s:
-                log.error("the worker of %s was silent for %.0f s: restarting it", self.name, self._job_timeout_s)
+                log.error(
+                    "the worker of %s was silent for %.0f s: restarting it", self.name, self._job_timeout_s
+                )
                 worker.kill()
 
 

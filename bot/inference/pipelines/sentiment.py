@@ -84,7 +84,9 @@ class _TextClassifier:
         """Classify texts: tokens (batch, length) to probabilities (batch, labels)."""
         import torch
 
-        tokens = self.tokenizer(texts, truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt")
+        tokens = self.tokenizer(
+            texts, truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt"
+        )
         cut = [len(text) >= MAX_CHARS for text in texts]
         if tokens["input_ids"].shape[1] >= self.max_tokens:
             cut = [len(ids) > self.max_tokens for ids in self.tokenizer(texts, verbose=False)["input_ids"]]
@@ -99,7 +101,7 @@ class _TextClassifier:
         config: Any = self.model.config
         return config.problem_type == "multi_label_classification" or config.num_labels == 1
 
-    def _result(self, row: list[float], truncated: bool) -> SentimentResult:  # noqa: FBT001
+    def _result(self, row: list[float], truncated: bool) -> SentimentResult:
         scores = dict(sorted(zip(self.labels, row, strict=True), key=lambda pair: -pair[1]))
         label = next(iter(scores))
         return SentimentResult(

@@ -47,7 +47,9 @@ class TranslateRequest(Request):
         if not self.text.strip():
             raise BadInput("There is no text. Give some words to translate.")
         if len(self.text) > MAX_CHARS:
-            raise BadInput("This text is too long. Translate at most {most} characters at a time.", most=MAX_CHARS)
+            raise BadInput(
+                "This text is too long. Translate at most {most} characters at a time.", most=MAX_CHARS
+            )
 
     @property
     def batch_key(self) -> tuple[Any, ...]:
@@ -104,7 +106,9 @@ class TranslateSettings(TaskSettings):
         """Return the codes of the languages that can be translated from, into `to` or into any."""
         return tuple(dict.fromkeys(pair.source for pair in self.pairs if to in (None, pair.to)))
 
-    def request(self, text: str, *, to: str, source: str | None = None, model: str | None = None) -> TranslateRequest:
+    def request(
+        self, text: str, *, to: str, source: str | None = None, model: str | None = None
+    ) -> TranslateRequest:
         """Build a request; raise BadInput when no model leads from `source` to `to`."""
         target = read_language(to)
         origin = read_language(source) if source else None
@@ -198,7 +202,9 @@ class _Translator:
         self._shown = files.shown
         self._device = device.name
         self._tokenizer = AutoTokenizer.from_pretrained(files.folder)
-        self.model = AutoModelForSeq2SeqLM.from_pretrained(files.folder, dtype=device.dtype, use_safetensors=True)
+        self.model = AutoModelForSeq2SeqLM.from_pretrained(
+            files.folder, dtype=device.dtype, use_safetensors=True
+        )
         self.model.to(device.name).eval()
 
     def answer(
@@ -206,7 +212,9 @@ class _Translator:
     ) -> dict[int, Result | Exception]:
         """Translate the chosen requests, sentence by sentence, all their sentences in common batches."""
         pieces = [(i, piece) for i in chosen for piece in split_sentences(requests[i].text)]
-        translated = self._translate([piece.strip() for _, piece in pieces], lambda: all(map(context.cancelled, chosen)))
+        translated = self._translate(
+            [piece.strip() for _, piece in pieces], lambda: all(map(context.cancelled, chosen))
+        )
         answers: dict[int, Result | Exception] = {}
         for i in chosen:
             if context.cancelled(i):
@@ -214,7 +222,11 @@ class _Translator:
                 continue
             text = "".join(_framed(p, t) for (j, p), t in zip(pieces, translated, strict=True) if j == i)
             answers[i] = TranslateResult(
-                model=self._shown, text=text.strip(), source=route.source, to=requests[i].to, detected=requests[i].detect
+                model=self._shown,
+                text=text.strip(),
+                source=route.source,
+                to=requests[i].to,
+                detected=requests[i].detect,
             )
         return answers
 
@@ -244,7 +256,10 @@ class _Translator:
 
         with torch.inference_mode():
             ids = self.model.generate(
-                **tokens, max_new_tokens=longest, max_length=None, stopping_criteria=StoppingCriteriaList([stop])
+                **tokens,
+                max_new_tokens=longest,
+                max_length=None,
+                stopping_criteria=StoppingCriteriaList([stop]),
             )
         texts: list[str] = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
         return texts

@@ -1,0 +1,54 @@
+"""Say where an answer goes, in a form that survives a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import discord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Hold what is needed to answer an interaction, by its token or without.
+
+    `expires_at` is when the token stops working, in seconds since the epoch; `upload_limit` is in bytes.
+    """
+
+    application_id: int
+    token: str
+    expires_at: float
+    channel_id: int | None
+    user_id: int
+    private: bool
+    upload_limit: int
+    locale: str
+
+    @classmethod
+    def of(cls, interaction: discord.Interaction[Any], *, private: bool) -> Self:
+        """Return where the answer to an interaction goes."""
+        return cls(
+            application_id=interaction.application_id,
+            token=interaction.token,
+            expires_at=interaction.expires_at.timestamp(),
+            channel_id=interaction.channel_id,
+            user_id=interaction.user.id,
+            private=private,
+            upload_limit=interaction.filesize_limit,
+            locale=interaction.locale.value,
+        )
+
+    @classmethod
+    def load(cls, values: Mapping[str, Any]) -> Self:
+        """Read an address back."""
+        return cls(**values)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the address as JSON values."""
+        return asdict(self)
+
+    @property
+    def expired(self) -> bool:
+        """Say whether the interaction's token is too old to be used."""
+        return discord.utils.utcnow().timestamp() >= self.expires_at

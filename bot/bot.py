@@ -1,0 +1,94 @@
+"""Define the bot: discord.py's client with an engine, settings and every cog."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import pkgutil
+from collections.abc import Sequence
+from typing import Any
+
+import discord
+from discord.ext import commands
+
+import cogs
+from bot.config import Settings
+from bot.engine import Engine
+from bot.jobs.job import Job
+from bot.replies import Replies
+from bot.tree import Tree
+from bot.views.cancel import CancelButton
+
+log = logging.getLogger(__name__)
+_SYNCED = "synced commands"
+
+
+class Bot(commands.AutoShardedBot):
+    """Serve Discord.
+
+    `engine` is started and closed by whoever makes the bot. `unanswered` are the jobs of the last run that still
+    need an answer.
+    """
+
+    tree: Tree
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        settings: Settings,
+        unanswered: Sequence[Job] = (),
+        shard_count: int | None = None,
+    ) -> None:
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+            tree_cls=Tree,
+            shard_count=shard_count,
+        )
+        self.engine = engine
+        self.settings = settings
+        self.replies = Replies(self)
+        self._unanswered = unanswered
+
+    async def setup_hook(self) -> None:
+        """Load every cog, tell Discord of changed commands, and answer what the last run left."""
+        self.add_dynamic_items(CancelButton)
+        for module in pkgutil.iter_modules(cogs.__path__, "cogs."):
+            await self.load_extension(module.name)
+        await self.sync_if_changed()
+        for job in self._unanswered:
+            self.replies.resume(job)
+
+    async def close(self) -> None:
+        """Stop answering, then disconnect."""
+        await self.replies.close()
+        await super().close()
+
+    async def sync_if_changed(self) -> bool:
+        """Register the commands with Discord if they differ from what was registered last; say whether they did."""
+        fingerprint = self._fingerprint()
+        if await self.engine.store.value(_SYNCED) == fingerprint:
+            return False
+        await self.sync_commands()
+        return True
+
+    async def sync_commands(self) -> None:
+        """Register the commands with Discord: in the configured guilds, or everywhere."""
+        guilds = [discord.Object(guild) for guild in self.settings.discord.guilds]
+        for guild in guilds:
+            self.tree.copy_global_to(guild=guild)
+            await self.tree.sync(guild=guild)
+        if not guilds:
+            await self.tree.sync()
+        self.engine.store.keep(_SYNCED, self._fingerprint())
+        log.info("registered the commands with Discord")
+
+    def _fingerprint(self) -> str:
+        commands_now: list[Any] = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        known = [self.application_id, list(self.settings.discord.guilds), commands_now]
+        return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,77 @@
+"""Answer every error of a command, in one place."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+
+from bot.errors import UserError
+from bot.texts import translate as _
+from bot.texts import use_locale
+
+if TYPE_CHECKING:
+    from bot.bot import Bot
+
+log = logging.getLogger(__name__)
+_GONE = {10062, 10015, 10008, 40060, 50027}
+
+
+class Tree(app_commands.CommandTree["Bot"]):
+    """Dispatch commands; tell people about errors privately where Discord still allows it."""
+
+    async def interaction_check(self, interaction: discord.Interaction[Bot], /) -> bool:
+        """Show texts in the person's language from here on."""
+        use_locale(interaction.locale.value)
+        return True
+
+    async def on_error(
+        self, interaction: discord.Interaction[Bot], error: app_commands.AppCommandError, /
+    ) -> None:
+        """Tell the person what went wrong."""
+        await tell(interaction, error)
+
+
+async def tell(interaction: discord.Interaction[Any], error: Exception) -> None:
+    """Answer an interaction with an error: word for word when it is written for people, else a reference."""
+    cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+    if isinstance(cause, discord.HTTPException) and cause.code in _GONE:
+        log.warning("an interaction was gone before it could be answered: %s", cause)
+        return
+    try:
+        await _send(interaction, _sentence(cause))
+    except discord.HTTPException as failure:
+        log.warning("an error couldn't be shown: %s", failure)
+
+
+def unexpected(error: BaseException) -> str:
+    """Log an error in full and return what people see of it."""
+    reference = secrets.token_hex(3)
+    log.error("reference %s", reference, exc_info=error)
+    return _("Something went wrong (reference {reference}).", reference=reference)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
+        return _("This command has changed. Wait a minute, reload Discord and try again.")
+    if isinstance(error, app_commands.MissingPermissions):
+        return _("You don't have the permission for this.")
+    if isinstance(error, app_commands.CheckFailure):
+        return _("You can't use this here.")
+    return unexpected(error)
+
+
+async def _send(interaction: discord.Interaction[Any], text: str) -> None:
+    """Say something privately, whatever was sent before; a public 'thinking' gives way to it."""
+    if not interaction.response.is_done():
+        await interaction.response.send_message(text, ephemeral=True)
+        return
+    if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+        await interaction.edit_original_response(content=text, view=None)
+        return
+    await interaction.followup.send(text, ephemeral=True)

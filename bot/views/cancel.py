@@ -1,0 +1,73 @@
+"""Let the person who asked, or a moderator, stop a job. The button works after a restart too."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Self
+
+import discord
+
+from bot.errors import UserError
+from bot.texts import translate as _
+from bot.texts import use_locale
+from bot.tree import tell
+
+if TYPE_CHECKING:
+    from bot.bot import Bot
+    from bot.jobs.job import Job
+
+
+class CancelButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"hubcord:cancel:(?P<job>[0-9a-f]{16})"
+):
+    """Stop the job that is named in the button's id."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            discord.ui.Button(
+                label=_("Cancel"), style=discord.ButtonStyle.secondary, custom_id=f"hubcord:cancel:{job_id}"
+            )
+        )
+        self._job_id = job_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Make the button of a message that was sent before."""
+        return cls(match["job"])
+
+    async def callback(self, interaction: discord.Interaction[Bot]) -> None:
+        """Stop the job, or tell why not. The message itself is changed by whoever follows the job."""
+        use_locale(interaction.locale.value)
+        try:
+            cancel_job(interaction, self._job_id)
+            await interaction.response.defer()
+        except UserError as error:
+            await tell(interaction, error)
+
+
+def cancel_job(interaction: discord.Interaction[Bot], job_id: str) -> None:
+    """Stop a job for the person of this interaction; raise UserError when they may not or it has ended."""
+    engine = interaction.client.engine
+    job = engine.jobs.get(job_id)
+    if job is None:
+        raise UserError("This job has ended already.")
+    if not may_cancel(interaction, job):
+        raise UserError("Only the person who asked, or a moderator, can cancel this.")
+    engine.cancel(job_id)
+
+
+def may_cancel(interaction: discord.Interaction[Any], job: Job) -> bool:
+    """Say whether this person may stop a job: its owner, or who may manage messages in its guild."""
+    if job.requester.user_id == interaction.user.id:
+        return True
+    same_guild = job.requester.guild_id is not None and job.requester.guild_id == interaction.guild_id
+    return same_guild and interaction.permissions.manage_messages
+
+
+def cancel_view(job_id: str) -> discord.ui.View:
+    """Return a row with the button that stops a job."""
+    view = discord.ui.View(timeout=None)
+    view.add_item(CancelButton(job_id))
+    return view

@@ -1,0 +1,43 @@
+"""Show people's texts and numbers inside Discord's formatting without letting them break out of it."""
+
+from __future__ import annotations
+
+import discord
+
+QUOTE_CHARS = 300
+_FILLED, _EMPTY = "▰", "▱"
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def cut(text: str, chars: int) -> str:
+    """Return at most `chars` characters of a text, with an ellipsis where it was cut."""
+    return text if len(text) <= chars else text[: chars - 1].rstrip() + "…"
+
+
+def plain(text: str) -> str:
+    """Return a text with everything escaped that Discord would format, link or turn into a mention."""
+    escaped = discord.utils.escape_mentions(discord.utils.escape_markdown(text, ignore_links=False))
+    return escaped.replace("<", "\\<").replace("\\\\<", "\\<")
+
+
+def quote(text: str, chars: int = QUOTE_CHARS) -> str:
+    """Return somebody's text as one quoted line, cut to `chars` characters."""
+    return "> " + plain(cut(" ".join(text.split()), chars))
+
+
+def bar(share: float, cells: int = 12) -> str:
+    """Return a bar for a share from 0 to 1, exact to an eighth of a cell, for use inside code formatting."""
+    eighths = round(min(max(share, 0.0), 1.0) * cells * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(cells)
+
+
+def steps_bar(step: int, steps: int, cells: int = 10) -> str:
+    """Return a progress bar."""
+    filled = round(cells * step / steps) if steps else 0
+    return _FILLED * filled + _EMPTY * (cells - filled)
+
+
+def score_line(label: str, score: float) -> str:
+    """Return one label with its bar and share."""
+    return f"`{bar(score)}` `{score:>6.1%}` {plain(cut(label, 80))}"

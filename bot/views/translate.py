@@ -1,0 +1,29 @@
+"""Show a translation."""
+
+from __future__ import annotations
+
+import discord
+
+from bot.inference.languages import language_name
+from bot.inference.pipelines.translate import TranslateRequest, TranslateResult
+from bot.texts import translate as _
+from bot.views.answer import Answer, File
+from bot.views.text import cut, plain, quote
+
+_MOST_CHARS = 4096
+
+
+def translate_answer(request: TranslateRequest, result: TranslateResult) -> Answer:
+    """Return the translation below a line of the original; a long one comes as a file."""
+    way = f"{language_name(result.source)} → {language_name(result.to)}"
+    if result.detected:
+        way = _("{way} (detected)", way=way)
+    text = f"{quote(request.text, 120)}\n\n{plain(result.text)}"
+    files = []
+    if len(text) > _MOST_CHARS:
+        note = _("The whole translation is in the file.")
+        text = f"{cut(text, _MOST_CHARS - len(note) - 8)}\n\n-# {note}"
+        files = [File("translation.txt", result.text.encode())]
+    embed = discord.Embed(title=cut(way, 256), description=text, colour=discord.Colour.blurple())
+    embed.set_footer(text=cut(result.model, 2048))
+    return Answer(embeds=[embed], files=files)

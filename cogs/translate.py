@@ -1,0 +1,87 @@
+"""Add /translate and the message menu "Translate"."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.bot import Bot
+from bot.errors import BadInput
+from bot.inference.languages import language_code, language_name
+from bot.inference.pipelines.translate import TranslateSettings
+from bot.views.models import matching, model_choices
+from bot.views.translate import translate_answer
+
+
+class Translate(commands.Cog):
+    """Translate texts."""
+
+    def __init__(self, bot: Bot) -> None:
+        self._bot = bot
+        self._settings = bot.settings.task(TranslateSettings)
+        self._menu = app_commands.ContextMenu(name="Translate", callback=self.translate_message)
+        bot.replies.register("translate", translate_answer)
+        bot.tree.add_command(self._menu)
+
+    async def cog_unload(self) -> None:
+        """Take the menu away."""
+        self._bot.tree.remove_command(self._menu.name, type=self._menu.type)
+
+    @app_commands.command()
+    @app_commands.rename(source="from")
+    @app_commands.describe(
+        text="The text to translate",
+        to="The language to translate into",
+        source="The language of the text; found out when left out",
+        model="The model that translates",
+    )
+    async def translate(
+        self,
+        interaction: discord.Interaction[Bot],
+        text: app_commands.Range[str, 1, 6000],
+        to: str,
+        source: str | None = None,
+        model: str | None = None,
+    ) -> None:
+        """Translate a text."""
+        request = self._settings.request(text, to=to, source=source, model=model)
+        await self._bot.replies.answer(interaction, "translate", request)
+
+    @translate.autocomplete("to")
+    async def _targets(
+        self, interaction: discord.Interaction[Bot], typed: str
+    ) -> list[app_commands.Choice[str]]:
+        return _languages(interaction, self._settings.targets, typed)
+
+    @translate.autocomplete("source")
+    async def _sources(
+        self, interaction: discord.Interaction[Bot], typed: str
+    ) -> list[app_commands.Choice[str]]:
+        return _languages(interaction, self._settings.sources(), typed)
+
+    @translate.autocomplete("model")
+    async def _models(
+        self, _interaction: discord.Interaction[Bot], typed: str
+    ) -> list[app_commands.Choice[str]]:
+        return model_choices(self._settings, typed)
+
+    async def translate_message(
+        self, interaction: discord.Interaction[Bot], message: discord.Message
+    ) -> None:
+        """Translate the clicked message into the reader's language; only the reader sees it."""
+        if not message.content.strip():
+            raise BadInput("This message has no text.")
+        request = self._settings.request(message.content, to=language_code(interaction.locale.value))
+        await self._bot.replies.answer(interaction, "translate", request, private=True)
+
+
+def _languages(
+    interaction: discord.Interaction[Bot], codes: tuple[str, ...], typed: str
+) -> list[app_commands.Choice[str]]:
+    return matching(((language_name(code, interaction.locale.value), code) for code in codes), typed)
+
+
+async def setup(bot: Bot) -> None:
+    """Add the cog."""
+    await bot.add_cog(Translate(bot))
