@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, create_model
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -22,6 +24,7 @@ DEFAULT_FILE = Path("config.toml")
 TOKEN_VARIABLE = "DISCORD_TOKEN"  # noqa: S105 - the name of the variable, not the token
 _GIB = 1 << 30
 Table = TypeVar("Table", bound=TaskSettings)
+_DEVICE_NAME = re.compile(r"cpu|mps|(cuda|xpu):\d+")
 _SECRETS = {"token", "discord_token", "hf_token", "password", "secret"}
 
 
@@ -50,10 +53,16 @@ class StoreSettings(Frozen):
     keep_days: float = Field(default=7, ge=0)
 
 
+def _known_devices(use: Literal["auto"] | tuple[str, ...]) -> Literal["auto"] | tuple[str, ...]:
+    if use != "auto" and not (use and all(_DEVICE_NAME.fullmatch(name) for name in use)):
+        raise ValueError('allowed are "auto" and lists of names like "cpu", "cuda:0", "mps" and "xpu:0"')
+    return use
+
+
 class DeviceSettings(Frozen):
     """Say what computes. `use` is "auto" or a list like ["cuda:0", "cpu"]; sizes are in GiB, times in seconds."""
 
-    use: Literal["auto"] | tuple[Annotated[str, Field(pattern=r"^(cpu|mps|cuda:\d+|xpu:\d+)$")], ...] = "auto"
+    use: Annotated[Literal["auto"] | tuple[str, ...], AfterValidator(_known_devices)] = "auto"
     threads: int = Field(default=0, ge=0, le=1024)
     memory_budget_gib: float = Field(default=0, ge=0)
     idle_unload_s: float = Field(default=900, gt=0)
@@ -106,10 +115,11 @@ def load_settings(path: Path | None = None) -> Settings:
 def parse_settings(values: Mapping[str, Any], *, source: str = "configuration") -> Settings:
     """Check values read from a file; raise ConfigError."""
     try:
-        settings = _settings_type().model_validate(dict(values))
+        # As JSON, since strict validation takes a list for a tuple only there.
+        settings = _settings_type().model_validate_json(json.dumps(values, default=str))
         _check_url(settings.store.url)
     except ValidationError as error:
-        lines = "\n".join(f"  {_explain(cast('Mapping[str, Any]', e))}" for e in error.errors())
+        lines = "\n".join(dict.fromkeys(f"  {line}" for line in _explain_all(error)))
         raise ConfigError("{source} has mistakes:\n{lines}", source=source, lines=lines) from None
     return settings
 
@@ -134,11 +144,20 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError("{path} is no valid TOML: {why}.", path=path, why=error) from None
 
 
+def _explain_all(error: ValidationError) -> Iterator[str]:
+    """Yield one line for each mistake; a table that fails only because of what is in it isn't named again."""
+    found = [cast("dict[str, Any]", entry) for entry in error.errors(include_input=False)]
+    for entry in found:
+        inner = any(other["loc"][: len(entry["loc"])] == entry["loc"] for other in found if other is not entry)
+        if not (inner and entry["type"] == "too_short"):
+            yield _explain(entry)
+
+
 def _explain(error: Mapping[str, Any]) -> str:
     """Turn one of pydantic's errors into `key: what is wrong`, without showing values that may be secret."""
-    key = ".".join(
-        str(part) for part in error["loc"] if not str(part).startswith(("function-", "tuple", "literal"))
-    )
+    key = ".".join(str(part) for part in error["loc"] if not str(part).startswith(("function-", "tuple[", "literal[")))
+    if key == "devices.use":
+        return f'{key}: allowed are "auto" and lists of names like "cpu", "cuda:0", "mps" and "xpu:0".'
     if error["type"] == "extra_forbidden":
         if str(error["loc"][-1]).lower() in _SECRETS:
             return f"{key}: secrets belong in the environment, never in this file; remove it."
@@ -150,9 +169,7 @@ def _explain(error: Mapping[str, Any]) -> str:
 def _allowed(location: tuple[Any, ...]) -> list[str]:
     model: Any = _settings_type()
     for part in location:
-        field = (
-            model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
-        )
+        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
         model = field.annotation if field is not None else None
     if isinstance(model, type) and issubclass(model, BaseModel):
         return [field.alias or name for name, field in model.model_fields.items()]
@@ -163,11 +180,11 @@ def discord_token(environment: Mapping[str, str] = os.environ) -> SecretStr:
     """Return the bot's token; raise ConfigError that tells how to get one."""
     token = environment.get(TOKEN_VARIABLE, "").strip()
     if not token:
-        raise ConfigError(_NO_TOKEN, variable=TOKEN_VARIABLE)
+        raise ConfigError(_HOW_TO_CONNECT, variable=TOKEN_VARIABLE)
     return SecretStr(token)
 
 
-_NO_TOKEN = """There is no {variable} in the environment. To get a token:
+_HOW_TO_CONNECT = """There is no {variable} in the environment. To get a token:
   1. Open https://discord.com/developers/applications, make an application, then Bot > Reset Token.
   2. Start the bot with it:  {variable}=... hubcord run
   3. Invite it: OAuth2 > URL Generator, scopes "bot" and "applications.commands", permissions

@@ -46,9 +46,7 @@ class Engine:
         self.limits = limits
         self.estimator = Estimator()
         self.jobs: dict[str, Job] = {}
-        self._queue = JobQueue(
-            cost=lambda job: self.estimator.seconds(job.request), limits=self._batch_limits
-        )
+        self._queue = JobQueue(cost=lambda job: self.estimator.seconds(job.request), limits=self._batch_limits)
         self._deadlines: list[tuple[float, str]] = []
         self._forecast_due: asyncio.TimerHandle | None = None
         self._held: Counter[Hashable] = Counter()
@@ -68,12 +66,17 @@ class Engine:
         self._dispatch()
         return jobs
 
-    async def close(self) -> None:
-        """Let running jobs end within the grace, leave the others in the store, and stop the devices."""
+    async def drain(self) -> None:
+        """Take no more jobs and let those that run end, within the grace."""
         self._closing = True
         runs = [run.task for run in self._running.values() if run.task]
         if runs:
             await asyncio.wait(runs, timeout=self.limits.shutdown_grace_s)
+
+    async def close(self) -> None:
+        """Drain, leave the other jobs in the store, and stop the devices."""
+        if not self._closing:
+            await self.drain()
         for job in self._unfinished():
             job.update(state=JobState.QUEUED)
             self.store.save(job)
@@ -181,7 +184,7 @@ class Engine:
 
     def _batch_limits(self, job: Job) -> BatchLimits:
         settings = self.tasks[job.task]
-        return BatchLimits(rows=settings.max_rows, padded=settings.max_padded)
+        return BatchLimits(rows=settings.max_rows, padded=settings.padded_limit())
 
     def _dispatch(self) -> None:
         """Give every free device a batch while jobs wait."""
@@ -236,9 +239,7 @@ class Engine:
             self._queue.charge(job.requester, job.seconds - self.estimator.seconds(job.request))
             self._conclude(job, outcome)
         done = [
-            job.request
-            for job, outcome in zip(jobs, report.outcomes, strict=True)
-            if not isinstance(outcome, Failure)
+            job.request for job, outcome in zip(jobs, report.outcomes, strict=True) if not isinstance(outcome, Failure)
         ]
         if len(done) == len(jobs):
             self.estimator.learn(done, report.seconds)
@@ -349,11 +350,7 @@ def _guild_key(job: Job) -> Hashable:
 
 
 _USER_FULL = "You have {limit} jobs waiting already, which is the most for one person. Try again in {wait}."
-_GUILD_FULL = (
-    "This server has {limit} jobs waiting already, which is the most for one server. Try again in {wait}."
-)
+_GUILD_FULL = "This server has {limit} jobs waiting already, which is the most for one server. Try again in {wait}."
 _ALL_FULL = "The queue is full ({limit} jobs). Try again in {wait}."
 _POISON = "This job stopped the worker twice, so it won't be tried again. Try it with other options."
-_EXPIRED = (
-    "This job waited for {waited} without a turn and was dropped. Send it again when there is less to do."
-)
+_EXPIRED = "This job waited for {waited} without a turn and was dropped. Send it again when there is less to do."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -32,16 +32,23 @@ log = logging.getLogger(__name__)
 EDIT_EVERY_S = 1.0
 _FIRST_LOOK_S = 0.15
 _LONG_WAIT_S = 2.0
+_LAST_POSTS_S = 5.0
 Renderer = Callable[[Any, Any], Answer]
+Waiting = Callable[[Awaitable[None]], Awaitable[None]]
 
 
 class Replies:
-    """Turn jobs into messages. Cogs register how a task's result looks."""
+    """Turn jobs into messages. Cogs register how a task's result looks.
+
+    `waiting` is put around each wait for a job's end: a simulated Discord learns by it that the bot isn't busy.
+    """
 
     def __init__(self, bot: Bot) -> None:
+        self.waiting: Waiting = lambda wait: wait
         self._bot = bot
         self._renderers: dict[str, Renderer] = {}
         self._following: set[asyncio.Task[None]] = set()
+        self._posting_now: set[asyncio.Task[Any]] = set()
 
     def register(self, task: str, render: Renderer) -> None:
         """Say how the request and result of a task become an answer."""
@@ -62,9 +69,7 @@ class Replies:
         if isinstance(request, Request):
             job = await self._submit(interaction, task, request, private=private)
         else:
-            job = await self._submit(
-                interaction, task, await _soon(interaction, request, private), private=private
-            )
+            job = await self._submit(interaction, task, await _soon(interaction, request, private), private=private)
         if not interaction.response.is_done():
             await interaction.response.defer(ephemeral=private, thinking=True)
         await self.follow(job)
@@ -75,12 +80,11 @@ class Replies:
             return
         posting = Posting(self._bot, Address.load(job.reply_to), job.id)
         use_locale(posting.address.locale)
-        progress = ProgressText(job)
-        if await self._brief(job):
-            await self._show_progress(job, posting, progress)
+        await self.waiting(self._until_ended(job, posting))
         if job.state.final:
-            await posting.answer(self._render(job))
-            self._bot.engine.answered(job)
+            async with self._posting():
+                await posting.answer(self._render(job))
+                self._bot.engine.answered(job)
 
     def resume(self, job: Job) -> None:
         """Answer a job of the last run in the background."""
@@ -89,16 +93,32 @@ class Replies:
         task.add_done_callback(self._forget)
 
     async def close(self) -> None:
-        """Stop following; what isn't answered is answered after the next start."""
+        """Let answers that are being posted end, and stop following; the rest is answered after the next start."""
+        if self._posting_now:
+            await asyncio.wait(self._posting_now, timeout=_LAST_POSTS_S)
         for task in self._following:
             task.cancel()
         await asyncio.gather(*self._following, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def _posting(self) -> AsyncIterator[None]:
+        task = asyncio.current_task()
+        if task is not None:
+            self._posting_now.add(task)
+        try:
+            yield
+        finally:
+            self._posting_now.discard(task)  # type: ignore[arg-type]
 
     async def _submit(
         self, interaction: discord.Interaction[Any], task: str, request: Request, *, private: bool
     ) -> Job:
         address = Address.of(interaction, private=private)
         return await self._bot.engine.submit(task, request, requester(interaction), reply_to=address.dump())
+
+    async def _until_ended(self, job: Job, posting: Posting) -> None:
+        if await self._brief(job):
+            await self._show_progress(job, posting, ProgressText(job))
 
     async def _brief(self, job: Job) -> bool:
         """Wait a moment, so that quick jobs show no progress; say whether progress is worth showing."""
@@ -152,5 +172,6 @@ async def _soon(interaction: discord.Interaction[Any], request: Awaitable[Reques
 
 async def _ended_within(job: Job, seconds: float) -> bool:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(job.finished.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await job.finished.wait()
     return job.state.final

@@ -28,9 +28,7 @@ class Tree(app_commands.CommandTree["Bot"]):
         use_locale(interaction.locale.value)
         return True
 
-    async def on_error(
-        self, interaction: discord.Interaction[Bot], error: app_commands.AppCommandError, /
-    ) -> None:
+    async def on_error(self, interaction: discord.Interaction[Bot], error: app_commands.AppCommandError, /) -> None:
         """Tell the person what went wrong."""
         await tell(interaction, error)
 

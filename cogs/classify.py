@@ -28,9 +28,7 @@ class Classify(commands.Cog):
         self._bot.tree.remove_command(self._menu.name, type=self._menu.type)
 
     @app_commands.command()
-    @app_commands.describe(
-        image="The picture to look at", top="How many labels to show", model="The model that looks"
-    )
+    @app_commands.describe(image="The picture to look at", top="How many labels to show", model="The model that looks")
     async def classify(
         self,
         interaction: discord.Interaction[Bot],
@@ -43,9 +41,7 @@ class Classify(commands.Cog):
         await self._bot.replies.answer(interaction, "classify", request)
 
     @classify.autocomplete("model")
-    async def _models(
-        self, _interaction: discord.Interaction[Bot], typed: str
-    ) -> list[app_commands.Choice[str]]:
+    async def _models(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         return model_choices(self._settings, typed)
 
     async def classify_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:

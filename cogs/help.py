@@ -23,9 +23,7 @@ class Help(commands.Cog):
         slash = tree.get_commands(type=discord.AppCommandType.chat_input)
         menus = tree.get_commands(type=discord.AppCommandType.message)
         lines = [f"**/{command.name}** · {_(command.description)}" for command in slash]
-        embed = discord.Embed(
-            title=_("What I can do"), description="\n".join(lines), colour=discord.Colour.blurple()
-        )
+        embed = discord.Embed(title=_("What I can do"), description="\n".join(lines), colour=discord.Colour.blurple())
         apps = ", ".join(f"**{_(menu.name)}**" for menu in menus)
         embed.add_field(name=_("On a message: right-click, then Apps"), value=apps, inline=False)
         await interaction.response.send_message(embed=embed, ephemeral=True)

@@ -70,15 +70,11 @@ class Imagine(commands.Cog):
         await self._bot.replies.answer(interaction, "imagine", request)
 
     @imagine.autocomplete("size")
-    async def _sizes(
-        self, _interaction: discord.Interaction[Bot], typed: str
-    ) -> list[app_commands.Choice[str]]:
+    async def _sizes(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         return matching(((size.replace("x", "×"), size) for size in _SIZES), typed.replace("x", "×"))
 
     @imagine.autocomplete("model")
-    async def _models(
-        self, _interaction: discord.Interaction[Bot], typed: str
-    ) -> list[app_commands.Choice[str]]:
+    async def _models(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         return model_choices(self._settings, typed)
 
 

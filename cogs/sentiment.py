@@ -40,14 +40,10 @@ class Sentiment(commands.Cog):
         await self._bot.replies.answer(interaction, "sentiment", request)
 
     @sentiment.autocomplete("model")
-    async def _models(
-        self, _interaction: discord.Interaction[Bot], typed: str
-    ) -> list[app_commands.Choice[str]]:
+    async def _models(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         return model_choices(self._settings, typed)
 
-    async def sentiment_of_message(
-        self, interaction: discord.Interaction[Bot], message: discord.Message
-    ) -> None:
+    async def sentiment_of_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Tell the sentiment of the message that was clicked."""
         if not message.content.strip():
             raise BadInput("This message has no text.")

@@ -49,26 +49,18 @@ class Translate(commands.Cog):
         await self._bot.replies.answer(interaction, "translate", request)
 
     @translate.autocomplete("to")
-    async def _targets(
-        self, interaction: discord.Interaction[Bot], typed: str
-    ) -> list[app_commands.Choice[str]]:
+    async def _targets(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         return _languages(interaction, self._settings.targets, typed)
 
     @translate.autocomplete("source")
-    async def _sources(
-        self, interaction: discord.Interaction[Bot], typed: str
-    ) -> list[app_commands.Choice[str]]:
+    async def _sources(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         return _languages(interaction, self._settings.sources(), typed)
 
     @translate.autocomplete("model")
-    async def _models(
-        self, _interaction: discord.Interaction[Bot], typed: str
-    ) -> list[app_commands.Choice[str]]:
+    async def _models(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         return model_choices(self._settings, typed)
 
-    async def translate_message(
-        self, interaction: discord.Interaction[Bot], message: discord.Message
-    ) -> None:
+    async def translate_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Translate the clicked message into the reader's language; only the reader sees it."""
         if not message.content.strip():
             raise BadInput("This message has no text.")

@@ -104,6 +104,4 @@ def source_folder(name: str) -> Path:
     for root in (here.parents[2] / "models", here.parent / "data"):
         if (root / name).is_dir():
             return root / name
-    raise ModelUnavailable(
-        'The files of the bundled model "{name}" are missing. Install hubcord anew.', name=name
-    )
+    raise ModelUnavailable('The files of the bundled model "{name}" are missing. Install hubcord anew.', name=name)

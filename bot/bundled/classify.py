@@ -46,9 +46,7 @@ def build(target: Path, *, weights_package: Path, names_package: Path) -> None:
     import torch
     from transformers import EfficientNetForImageClassification
 
-    source = torch.load(
-        next((weights_package / "models").glob("*.pth")), map_location="cpu", weights_only=True
-    )
+    source = torch.load(next((weights_package / "models").glob("*.pth")), map_location="cpu", weights_only=True)
     model = EfficientNetForImageClassification(efficientnet_config(names_package)).eval()
     model.load_state_dict(convert(source, model.state_dict()))
     model.save_pretrained(target)

@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,8 +85,27 @@ def _replacement(folder: Path) -> Iterator[Path]:
         made.rename(folder)
 
 
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Keep transformers' own progress bars out of a set-up's output."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def _build(model: BundledModel, target: Path) -> None:
     """Write the model's own files into an empty folder."""
+    with _no_progress_bars() if model.packages else nullcontext():
+        _write_model(model, target)
+
+
+def _write_model(model: BundledModel, target: Path) -> None:
     source = source_folder(model.name)
     packages = [package_folder(module) for module in model.packages]
     match model.task:
@@ -114,7 +133,5 @@ def _describe(model: BundledModel, target: Path) -> None:
     card = source_folder(model.name) / CARD
     if card.is_file():
         shutil.copyfile(card, target / CARD)
-    for file in target.rglob(
-        "*.safetensors"
-    ):  # written for their owner only; a bot in a container may be another
+    for file in target.rglob("*.safetensors"):  # written for their owner only; a bot in a container may be another
         file.chmod(0o644)

@@ -52,9 +52,7 @@ def apply_delta(state: State, delta: State) -> State:
     A matrix W comes as `W.a` (out, rank) and `W.b` (rank, in), to be multiplied and added; a vector as
     `W.delta`, to be added; what the base lacks, the classifier's head, comes whole.
     """
-    result = {
-        name: value.float() for name, value in delta.items() if not name.endswith((".a", ".b", ".delta"))
-    }
+    result = {name: value.float() for name, value in delta.items() if not name.endswith((".a", ".b", ".delta"))}
     for name, value in state.items():
         if f"{name}.a" in delta:
             result[name] = value + delta[f"{name}.a"].float() @ delta[f"{name}.b"].float()

@@ -29,6 +29,8 @@ ENCODER_LAYERS = 6
 DECODER_LAYERS = 2
 EOS_TOKEN_ID = 0
 MAX_TOKENS = 512
+NEVER = -1e4
+"""The pad token's bias: far below any logit, and still a number in float16."""
 PROJECTIONS = (("q_proj", "q"), ("k_proj", "k"), ("v_proj", "v"), ("out_proj", "o"))
 
 
@@ -41,9 +43,7 @@ def build(target: Path, *, package: Path, delta: Path, pair: str) -> None:
     source = model_folder(package, pair)
     weights = read_marian(source / f"model.{pair}.intgemm.alphas.bin")
     model = MarianMTModel(marian_config(weights)).eval()
-    state = shared_state(weights) | {
-        name: value.to(torch.float32) for name, value in load_file(delta).items()
-    }
+    state = shared_state(weights) | {name: value.to(torch.float32) for name, value in load_file(delta).items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
     if unexpected or any("embed" not in name and "lm_head" not in name for name in missing):
         raise ValueError(f"the delta does not fit the model: {missing=} {unexpected=}")
@@ -111,7 +111,7 @@ def shared_state(weights: Weights) -> State:
     width = weights[EMBEDDINGS].shape[1]
     start_row = np.zeros((1, width), np.float32)  # Marian starts decoding from a zero embedding
     state["model.shared.weight"] = torch.from_numpy(np.vstack([weights[EMBEDDINGS], start_row]))
-    bias = np.append(weights["decoder_ff_logit_out_b"].ravel(), np.float32(-1e9))
+    bias = np.append(weights["decoder_ff_logit_out_b"].ravel(), np.float32(NEVER))
     state["final_logits_bias"] = torch.from_numpy(bias.astype(np.float32))[None]
     tied = ("lm_head.weight", "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight")
     return state | dict.fromkeys(tied, state["model.shared.weight"])

@@ -27,13 +27,9 @@ app = typer.Typer(
 )
 
 Model = Annotated[str | None, typer.Option(help="Model reference: path:…, bundled:…, torchvision:… or hf:…")]
-Config = Annotated[
-    Path | None, typer.Option(help="Configuration file; without it config.toml, if there is one.")
-]
+Config = Annotated[Path | None, typer.Option(help="Configuration file; without it config.toml, if there is one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a job.")]
-Texts = Annotated[
-    list[str], typer.Argument(help="Texts; a single - reads lines from standard input, each a job.")
-]
+Texts = Annotated[list[str], typer.Argument(help="Texts; a single - reads lines from standard input, each a job.")]
 
 
 @app.command()
@@ -65,13 +61,9 @@ def classify(
 def imagine(
     prompt: Annotated[list[str], typer.Argument(help="Prompts; each is one job.")],
     negative: Annotated[str, typer.Option(help="What the picture should not show.")] = "",
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same picture.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same picture.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps.")] = None,
-    guidance: Annotated[
-        float | None, typer.Option(min=0, max=50, help="How closely to follow the prompt.")
-    ] = None,
+    guidance: Annotated[float | None, typer.Option(min=0, max=50, help="How closely to follow the prompt.")] = None,
     size: Annotated[str | None, typer.Option(help="Width and height in pixels, like 512x768.")] = None,
     count: Annotated[int, typer.Option(min=1, max=10, help="How many pictures; picture k has seed + k.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path(),
@@ -114,9 +106,7 @@ def translate(
     with Session.open(config, json=json) as session:
         settings = session.settings.task(TranslateSettings)
         settings.request("-", to=to, source=source, model=model)
-        requests = (
-            _make(settings.request, text, to=to, source=source, model=model) for text in _lines(texts)
-        )
+        requests = (_make(settings.request, text, to=to, source=source, model=model) for text in _lines(texts))
         session.run("translate", requests, show.translate)
 
 
@@ -135,9 +125,7 @@ def _make(build: Any, *args: Any, **options: Any) -> Any:
 def _read_picture(path: Path, settings: ClassifySettings, *, model: str, top: int) -> ClassifyRequest:
     try:
         if path.stat().st_size > settings.max_bytes:
-            raise BadInput(
-                "This file is too large. The limit is {limit:.0f} MB.", limit=settings.max_bytes / 1e6
-            )
+            raise BadInput("This file is too large. The limit is {limit:.0f} MB.", limit=settings.max_bytes / 1e6)
         return ClassifyRequest(model=model, image=path.read_bytes(), top=top)
     except OSError as error:
         raise BadInput("{why}.", why=error.strerror or error) from None

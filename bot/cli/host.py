@@ -1,26 +1,121 @@
-"""Add the commands of the person who hosts the bot: run, demo, sync, doctor, prepare."""
+"""Add the commands of the person who hosts the bot: run, sync, doctor, health, demo, prepare."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+import json as jsonlib
+import time
+from collections.abc import Coroutine
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bot.cli.session import complain
+from bot.cli.session import complain, exit_code
 from bot.errors import UserError
 
 app = typer.Typer()
+Config = Annotated[Path | None, typer.Option(help="Configuration file; without it config.toml, if there is one.")]
+_MARKS = {"ok": ("✓", typer.colors.GREEN), "warning": ("!", typer.colors.YELLOW), "error": ("✗", typer.colors.RED)}
+_STALE_HEARTBEATS = 4
+
+
+@app.command()
+def run(config: Config = None) -> None:
+    """Connect to Discord with DISCORD_TOKEN and serve until stopped."""
+    from bot.serve import serve
+
+    _do(serve(config))
+
+
+@app.command()
+def sync(config: Config = None) -> None:
+    """Register the slash commands with Discord, changed or not."""
+    from bot.serve import sync as sync_commands
+
+    _do(sync_commands(config))
+    typer.echo("The commands are registered.")
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes any free one.")] = 8765,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+) -> None:
+    """Try the bot in the browser, on a simulated Discord with the bundled models."""
+    from bot.demo.serve import run_demo
+
+    try:
+        code = run_demo(port=port, open_browser=open_browser)
+    except UserError as error:
+        _give_up(error)
+    raise typer.Exit(code)
+
+
+@app.command()
+def doctor(config: Config = None, json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Check that `hubcord run` would work, and say what to do where it wouldn't."""
+    from bot.doctor import examine
+
+    findings = list(examine(config))
+    if json:
+        typer.echo(jsonlib.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+    else:
+        for finding in findings:
+            mark, colour = _MARKS[finding.level]
+            typer.echo(f"{typer.style(mark, fg=colour)} {finding.about}: {finding.text}")
+    raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
+
+
+@app.command()
+def health(config: Config = None) -> None:
+    """Exit with 0 while a bot with this configuration is connected (for the container's health check)."""
+    from bot.config import load_settings
+    from bot.jobs.sql_store import SqlStore
+    from bot.serve import HEARTBEAT, HEARTBEAT_S
+
+    async def age_s() -> float:
+        store = SqlStore(load_settings(config).store.url)
+        await store.open()
+        alive_at = await store.value(HEARTBEAT) or 0.0
+        await store.close()
+        return time.time() - alive_at
+
+    try:
+        alive = asyncio.run(age_s()) < _STALE_HEARTBEATS * HEARTBEAT_S
+    except UserError as error:
+        _give_up(error)
+    raise typer.Exit(0 if alive else 1)
 
 
 @app.command()
 def prepare(
     names: Annotated[list[str] | None, typer.Argument(help="Bundled models; all when left out.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing of models that are ready.")] = False,
 ) -> None:
     """Make the bundled models ready in the user's cache. Quick when they are."""
     from bot.bundled.prepare import prepare as prepare_models
 
+    def report(text: str) -> None:
+        if not (quiet and text.endswith("ready")):
+            typer.echo(text, err=True)
+
     try:
-        prepare_models(names, report=lambda text: typer.echo(text, err=True))
+        prepare_models(names or None, report=report)
     except UserError as error:
-        complain(str(error))
-        raise typer.Exit(1) from None
+        _give_up(error)
+
+
+def _do(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.run(work)
+    except UserError as error:
+        _give_up(error)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _give_up(error: UserError) -> NoReturn:
+    complain(str(error))
+    raise typer.Exit(exit_code(error)) from None

@@ -50,7 +50,7 @@ class Session:
             yield session
         except UserError as error:
             complain(str(error))
-            raise typer.Exit(_code_of(error)) from None
+            raise typer.Exit(exit_code(error)) from None
         except KeyboardInterrupt:
             raise typer.Exit(_INTERRUPTED) from None
         except BrokenPipeError:
@@ -58,9 +58,7 @@ class Session:
             raise typer.Exit(_FAILED) from None
         raise typer.Exit(session._code)
 
-    def run(
-        self, task: str, requests: Iterable[Any], show: Show, *, names: Sequence[str] = (), **options: Any
-    ) -> None:
+    def run(self, task: str, requests: Iterable[Any], show: Show, *, names: Sequence[str] = (), **options: Any) -> None:
         """Run the requests as jobs, at most IN_FLIGHT at once; a BadInput among them is a job that failed."""
         asyncio.run(self._run(task, requests, show, names, options))
 
@@ -95,12 +93,10 @@ class Session:
         return self.settings.model_copy(update={"queue": queue})
 
     def _fail(self, name: str, error: Exception) -> None:
-        self._code = _FAILED if _FAILED in (self._code, _code_of(error)) else _BAD_INPUT
+        self._code = _FAILED if _FAILED in (self._code, exit_code(error)) else _BAD_INPUT
         hint = f" {error.values['hint']}" if isinstance(error, UserError) and "hint" in error.values else ""
         complain(
-            f"{name}: {error}{hint}"
-            if isinstance(error, UserError)
-            else f"{name}: something went wrong ({error})"
+            f"{name}: {error}{hint}" if isinstance(error, UserError) else f"{name}: something went wrong ({error})"
         )
 
 
@@ -109,7 +105,8 @@ def complain(text: str) -> None:
     _err.print(text, style="red" if _err.is_terminal else None, highlight=False, markup=False, soft_wrap=True)
 
 
-def _code_of(error: Exception) -> int:
+def exit_code(error: Exception) -> int:
+    """Return what the process exits with for an error: bad input and bad configuration are told apart."""
     return _BAD_INPUT if isinstance(error, BadInput | ConfigError) else _FAILED
 
 
@@ -130,9 +127,7 @@ async def _in_order(
             yield (error if job is None else await _outcome(job)), job
 
 
-async def _submit(
-    engine: Engine, task: str, request: Any, watch: Callable[[Job], None]
-) -> tuple[Any, Job | None]:
+async def _submit(engine: Engine, task: str, request: Any, watch: Callable[[Job], None]) -> tuple[Any, Job | None]:
     if isinstance(request, Exception):
         return request, None
     try:

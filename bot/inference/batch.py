@@ -31,9 +31,7 @@ class _Line(Protocol):
 class BatchRun:
     """Run one batch with a pipeline and report its outcomes."""
 
-    def __init__(
-        self, batch: Batch, pipeline: Pipeline, cache: ModelCache, device: Device, line: _Line
-    ) -> None:
+    def __init__(self, batch: Batch, pipeline: Pipeline, cache: ModelCache, device: Device, line: _Line) -> None:
         self._batch = batch
         self._pipeline = pipeline
         self._cache = cache
@@ -85,9 +83,7 @@ class _BatchContext:
             model: Loaded = self._cache.get(reference, loader)
             return model
         self._line.connection.send(Loading(reference))
-        model = self._cache.get(
-            reference, loader, lambda share: self._line.connection.send(Loading(reference, share))
-        )
+        model = self._cache.get(reference, loader, lambda share: self._line.connection.send(Loading(reference, share)))
         self._line.connection.send(Started())
         return model
 

@@ -10,7 +10,7 @@ def progress_bar(on_fetch: Callable[[float], None]) -> type[Any]:
     """Return a tqdm class for huggingface_hub that draws nothing and reports the share that is fetched."""
     from tqdm import tqdm
 
-    class Silent(tqdm):  # type: ignore[type-arg]
+    class Silent(tqdm):  # type: ignore[misc]
         """Report the share of files or bytes instead of drawing."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -19,7 +19,7 @@ def progress_bar(on_fetch: Callable[[float], None]) -> type[Any]:
             super().__init__(*args, **{**kwargs, "file": _Nowhere()})
 
         def update(self, n: float | None = 1) -> bool | None:
-            shown = super().update(n)
+            shown: bool | None = super().update(n)
             if self.total:
                 on_fetch(min(1.0, self.n / self.total))
             return shown

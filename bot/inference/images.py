@@ -46,9 +46,7 @@ def decode_image(data: bytes, *, max_pixels: int) -> Image:
         ZeroDivisionError,
         OverflowError,
     ):
-        raise BadInput(
-            "This picture is damaged or incomplete. Save it again and send it once more."
-        ) from None
+        raise BadInput("This picture is damaged or incomplete. Save it again and send it once more.") from None
 
 
 def _check_pixels(image: Image, max_pixels: int) -> None:

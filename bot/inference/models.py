@@ -85,9 +85,7 @@ class ModelCache:
         self._in_use.add(reference)
         self._make_room(0)
         self.loading_s += time.monotonic() - started
-        log.info(
-            "loaded %s (%.0f MB) in %.1f s", reference, entry.size_bytes / 1e6, time.monotonic() - started
-        )
+        log.info("loaded %s (%.0f MB) in %.1f s", reference, entry.size_bytes / 1e6, time.monotonic() - started)
         return entry
 
     def _make_room(self, size_bytes: int) -> None:

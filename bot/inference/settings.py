@@ -18,28 +18,29 @@ def _checked(text: str) -> str:
     return text
 
 
+_NO_LIMIT = 1 << 62
 Reference = Annotated[str, AfterValidator(_checked)]
 
 
 class Frozen(BaseModel):
     """Be a table of the configuration: unknown keys are mistakes, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class TaskSettings(Frozen):
-    """Set up one task: how large a batch may be.
-
-    `max_rows` bounds the rows (texts, pictures) of a batch, `max_padded` the rows times the longest row's size.
-    """
+    """Set up one task. `max_rows` bounds the rows (texts, pictures) of a batch."""
 
     max_rows: int = Field(default=16, ge=1, le=1024)
-    max_padded: int = Field(default=16_384, ge=1)
 
     @property
     def references(self) -> tuple[str, ...]:
         """Return every model reference that may be asked for, the default first."""
         raise NotImplementedError
+
+    def padded_limit(self) -> int:
+        """Return how large the rows of a batch may be together when all are padded to the longest."""
+        return _NO_LIMIT
 
     def check(self, request: Any) -> None:
         """Raise BadInput when the host's limits don't allow this request. It is asked before the job is queued."""
@@ -63,6 +64,4 @@ class ModelSettings(TaskSettings):
             if name in (reference, parse_reference(reference).short_name):
                 return reference
         known = ", ".join(parse_reference(r).short_name for r in self.models)
-        raise BadInput(
-            "There is no model “{name}” here. Choose one of: {known}.", name=name[:100], known=known
-        )
+        raise BadInput("There is no model “{name}” here. Choose one of: {known}.", name=name[:100], known=known)

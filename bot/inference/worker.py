@@ -70,9 +70,7 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
     threading.Thread(target=inbox.listen, name="inbox", daemon=True).start()
     options.device.open()
     _no_progress_bars()
-    cache = ModelCache(
-        options.device, budget_bytes=options.device.budget_bytes(), idle_unload_s=options.idle_unload_s
-    )
+    cache = ModelCache(options.device, budget_bytes=options.device.budget_bytes(), idle_unload_s=options.idle_unload_s)
     connection.send(Hello(os.getpid()))
     _serve(inbox, cache, options)
 

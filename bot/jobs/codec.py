@@ -12,8 +12,12 @@ from bot import errors
 from bot.inference.pipeline import Request, Result
 
 
+def _adapter(kind: type[Request | Result]) -> TypeAdapter[Any]:
+    return _cached_adapter(cast("Any", kind))
+
+
 @cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+def _cached_adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -36,9 +40,7 @@ def dump_error(error: Exception) -> str:
     """Return an error as JSON: a sentence for people whole, of any other only that there was one."""
     if not isinstance(error, errors.UserError):
         return json.dumps({"kind": "", "template": str(error)})
-    return json.dumps(
-        {"kind": type(error).__name__, "template": error.template, "values": error.values}, default=str
-    )
+    return json.dumps({"kind": type(error).__name__, "template": error.template, "values": error.values}, default=str)
 
 
 def load_error(text: str) -> Exception:

@@ -15,9 +15,13 @@ class WorkerDied(Exception):
 class DeviceHandle(Protocol):
     """Drive one device. One batch runs on it at a time."""
 
-    name: str
-    warm: frozenset[str]
-    """The references of the models that are loaded."""
+    @property
+    def name(self) -> str:
+        """Return the device's name, as torch writes it."""
+
+    @property
+    def warm(self) -> frozenset[str]:
+        """Return the references of the models that are loaded."""
 
     async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
         """Run a batch; raise WorkerDied when the worker was lost, after which the next call starts a new one."""
@@ -29,7 +33,9 @@ class DeviceHandle(Protocol):
 class Executor(Protocol):
     """Own the devices."""
 
-    devices: Sequence[DeviceHandle]
+    @property
+    def devices(self) -> Sequence[DeviceHandle]:
+        """Return the devices, free or not."""
 
     async def start(self) -> None:
         """Make the devices ready to be called."""

@@ -13,9 +13,7 @@ FORECAST_JOBS = 1_000
 """How far into the queue positions are worked out; nobody needs to know that 1,243 are ahead rather than 1,244."""
 
 
-def forecast(
-    upcoming: Iterable[Job], estimator: Estimator, remaining_s: Sequence[float], devices: int
-) -> None:
+def forecast(upcoming: Iterable[Job], estimator: Estimator, remaining_s: Sequence[float], devices: int) -> None:
     """Update `ahead` and `starts_in_s` of waiting jobs.
 
     `remaining_s` are the seconds that each running job still needs. Devices are filled in order, as the queue does;

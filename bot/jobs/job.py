@@ -93,9 +93,7 @@ class Job:
             self._changed.set()
             self._changed = asyncio.Event()
 
-    def finish(
-        self, state: JobState, *, result: Result | None = None, error: Exception | None = None
-    ) -> bool:
+    def finish(self, state: JobState, *, result: Result | None = None, error: Exception | None = None) -> bool:
         """Enter a final state once; say whether it was this call that did."""
         if self.state.final:
             return False

@@ -176,9 +176,7 @@ class LocalDevice:
             if done:
                 return report.result()
             if time.monotonic() - worker.heard_at >= self._job_timeout_s:
-                log.error(
-                    "the worker of %s was silent for %.0f s: restarting it", self.name, self._job_timeout_s
-                )
+                log.error("the worker of %s was silent for %.0f s: restarting it", self.name, self._job_timeout_s)
                 worker.kill()
 
 

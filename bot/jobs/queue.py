@@ -185,9 +185,7 @@ class JobQueue:
         return guild, lane
 
 
-def _nearer(
-    same: SortedKeyList[tuple[int, int, Job]], size: int, left: int, right: int
-) -> tuple[int, int, int]:
+def _nearer(same: SortedKeyList[tuple[int, int, Job]], size: int, left: int, right: int) -> tuple[int, int, int]:
     """Return the index whose size is nearer to `size`, and the two ends moved past it."""
     if right >= len(same) or (left >= 0 and size - same[left][0] <= same[right][0] - size):
         return left, left - 1, right

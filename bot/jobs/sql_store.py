@@ -40,9 +40,7 @@ _jobs = sa.Table(
     sa.Column("result", sa.LargeBinary),
     sa.Column("error", sa.Text),
 )
-_values = sa.Table(
-    "kept", _metadata, sa.Column("key", sa.String(64), primary_key=True), sa.Column("value", sa.Text)
-)
+_values = sa.Table("kept", _metadata, sa.Column("key", sa.String(64), primary_key=True), sa.Column("value", sa.Text))
 
 
 class SqlStore:
@@ -125,9 +123,7 @@ class SqlStore:
     def keep(self, key: str, value: Any) -> None:
         """Keep a JSON value soon."""
         text = json.dumps(value)
-        self._soon(
-            sa.delete(_values).where(_values.c.key == key), sa.insert(_values).values(key=key, value=text)
-        )
+        self._soon(sa.delete(_values).where(_values.c.key == key), sa.insert(_values).values(key=key, value=text))
 
     def _soon(self, *statements: sa.Executable) -> None:
         self._writes.put_nowait((list(statements), None))

@@ -29,6 +29,5 @@ class Answer:
     def discord_files(self) -> list[discord.File]:
         """Return the files as discord.py uploads them; each call gives fresh ones, since sending uses them up."""
         return [
-            discord.File(io.BytesIO(f.data), filename=f.name, description=f.description or None)
-            for f in self.files
+            discord.File(io.BytesIO(f.data), filename=f.name, description=f.description or None) for f in self.files
         ]

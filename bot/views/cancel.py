@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from bot.jobs.job import Job
 
 
-class CancelButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"hubcord:cancel:(?P<job>[0-9a-f]{16})"
-):
+class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"hubcord:cancel:(?P<job>[0-9a-f]{16})"):
     """Stop the job that is named in the button's id."""
 
     def __init__(self, job_id: str) -> None:
@@ -37,7 +35,7 @@ class CancelButton(
         """Make the button of a message that was sent before."""
         return cls(match["job"])
 
-    async def callback(self, interaction: discord.Interaction[Bot]) -> None:
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Stop the job, or tell why not. The message itself is changed by whoever follows the job."""
         use_locale(interaction.locale.value)
         try:

@@ -19,7 +19,7 @@ _SMALLEST_SHARE = 0.25
 
 
 def fit(answer: Answer, upload_limit: int) -> Answer:
-    """Return the answer with files of at most `upload_limit` bytes each; pictures are re-encoded smaller, and it says so."""
+    """Return the answer with files of at most `upload_limit` bytes each, pictures encoded smaller where needed."""
     if not answer.files:
         return answer
     most = min(upload_limit, (REQUEST_LIMIT_BYTES - _ROOM_FOR_TEXT_BYTES) // len(answer.files))
@@ -28,9 +28,7 @@ def fit(answer: Answer, upload_limit: int) -> Answer:
         return answer
     embeds = _renamed(answer, files)
     note = _("Made smaller to fit this server's upload limit.")
-    return replace(
-        answer, files=files, embeds=embeds, text="\n".join(filter(None, (answer.text, f"-# {note}")))
-    )
+    return replace(answer, files=files, embeds=embeds, text="\n".join(filter(None, (answer.text, f"-# {note}"))))
 
 
 def _smaller(file: File, most: int) -> File:

@@ -21,8 +21,6 @@ def model_choices(settings: TaskSettings, typed: str) -> list[app_commands.Choic
 def matching(choices: Iterable[tuple[str, str]], typed: str) -> list[app_commands.Choice[str]]:
     """Return the (shown, value) pairs that contain what was typed, those that begin with it first, 25 at most."""
     wanted = typed.strip().casefold()
-    found = [
-        (shown, value) for shown, value in choices if wanted in shown.casefold() or wanted in value.casefold()
-    ]
+    found = [(shown, value) for shown, value in choices if wanted in shown.casefold() or wanted in value.casefold()]
     found.sort(key=lambda choice: not choice[0].casefold().startswith(wanted))
     return [app_commands.Choice(name=shown[:100], value=value[:100]) for shown, value in found[:MOST_CHOICES]]

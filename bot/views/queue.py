@@ -17,9 +17,7 @@ def queue_embed(running: Sequence[Job], waiting: Sequence[Job], user_id: int) ->
     embed = discord.Embed(title=_("Queue"), colour=discord.Colour.blurple())
     embed.description = _("{running} running, {waiting} waiting.", running=len(running), waiting=len(waiting))
     own = [_running_line(job) for job in running if job.requester.user_id == user_id]
-    own += [
-        _waiting_line(job, ahead) for ahead, job in enumerate(waiting) if job.requester.user_id == user_id
-    ]
+    own += [_waiting_line(job, ahead) for ahead, job in enumerate(waiting) if job.requester.user_id == user_id]
     if own:
         shown = own[:_MOST_SHOWN]
         if len(own) > _MOST_SHOWN:

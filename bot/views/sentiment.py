@@ -10,8 +10,8 @@ from bot.views.answer import Answer
 from bot.views.text import cut, plain, quote, score_line
 
 _MOST_LABELS = 15
-_COLOURS = {"positive": discord.Colour.green(), "negative": discord.Colour.red(), "pos": discord.Colour.green(),
-            "neg": discord.Colour.red()}  # fmt: skip
+_GOOD, _BAD = discord.Colour.green(), discord.Colour.red()
+_COLOURS = {"positive": _GOOD, "pos": _GOOD, "negative": _BAD, "neg": _BAD}
 
 
 def sentiment_answer(request: SentimentRequest, result: SentimentResult) -> Answer:

@@ -80,20 +80,18 @@ class ClassifyPipeline:
 
     def run(self, requests: Sequence[ClassifyRequest], context: Context) -> list[Result | Exception]:
         """Return a ClassifyResult for each request, or BadInput for one that is no picture."""
-        answers: list[Result | Exception] = [self._decode(request) for request in requests]
-        pictures = [a for a in answers if isinstance(a, _Picture)]
+        answers: dict[int, Result | Exception] = {}
+        pictures: dict[int, _Picture] = {}
+        for index, request in enumerate(requests):
+            try:
+                image = decode_image(request.image, max_pixels=self._settings.max_pixels)
+                pictures[index] = _Picture(image, request.top)
+            except UserError as error:
+                answers[index] = error
         if pictures:
             classifier: _ImageClassifier = context.load(requests[0].model, load_classifier)
-            results = iter(classifier(pictures))
-            answers = [next(results) if isinstance(a, _Picture) else a for a in answers]
-        return answers
-
-    def _decode(self, request: ClassifyRequest) -> Any:
-        try:
-            image = decode_image(request.image, max_pixels=self._settings.max_pixels)
-        except UserError as error:
-            return error
-        return _Picture(image, request.top)
+            answers |= zip(pictures, classifier(list(pictures.values())), strict=True)
+        return [answers[index] for index in range(len(requests))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +153,7 @@ def load_classifier(files: ModelFiles, device: Device) -> _ImageClassifier:
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
     processor = AutoImageProcessor.from_pretrained(files.folder)
-    model = AutoModelForImageClassification.from_pretrained(
-        files.folder, use_safetensors=True, dtype=device.dtype
-    )
+    model = AutoModelForImageClassification.from_pretrained(files.folder, use_safetensors=True, dtype=device.dtype)
     labels = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
 
     def preprocess(images: list[Any]) -> Any:

@@ -138,9 +138,7 @@ class ImaginePipeline:
         painter: _Painter = context.load(requests[0].model, _Painter)
         plan = painter.plan(requests[0])
         if plan.width * plan.height > self._settings.max_pixels:
-            raise BadInput(
-                "This size is too large. Use at most {most} pixels in all.", most=self._settings.max_pixels
-            )
+            raise BadInput("This size is too large. Use at most {most} pixels in all.", most=self._settings.max_pixels)
         started = time.monotonic()
         images, flagged = painter.paint(requests, plan, context)
         seconds = time.monotonic() - started
@@ -196,9 +194,7 @@ class _Painter:
         height = request.height or defaults.get("height") or self._native_pixels()
         sizes = self._meta.get("sizes")
         if sizes and f"{width}x{height}" not in sizes:
-            raise BadInput(
-                "{model} makes pictures of {sizes} pixels only.", model=self._shown, sizes=", ".join(sizes)
-            )
+            raise BadInput("{model} makes pictures of {sizes} pixels only.", model=self._shown, sizes=", ".join(sizes))
         steps = request.steps or defaults.get("steps") or self._default("num_inference_steps", _DEFAULT_STEPS)
         guidance = request.guidance
         if guidance is None:
@@ -226,9 +222,7 @@ class _Painter:
             return None, []
         generators = [torch.Generator("cpu").manual_seed(seed) for _, seed in _rows(requests)]
         with torch.inference_mode():
-            output = self.pipe(
-                **self._arguments(requests, plan), generator=generators, callback_on_step_end=on_step
-            )
+            output = self.pipe(**self._arguments(requests, plan), generator=generators, callback_on_step_end=on_step)
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(generators)
         return output.images, flagged
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Field
+
 from bot.errors import BadInput
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
@@ -47,9 +49,14 @@ class SentimentResult(Result):
 
 
 class SentimentSettings(ModelSettings):
-    """Set up /sentiment."""
+    """Set up /sentiment. A batch has at most `max_padded` characters, padding included."""
 
     models: tuple[Reference, ...] = ("bundled:minilm-sentiment",)
+    max_padded: int = Field(default=16_384, ge=1)
+
+    def padded_limit(self) -> int:
+        """Return the most characters of a batch, padding included."""
+        return self.max_padded
 
 
 class SentimentPipeline:
@@ -84,9 +91,7 @@ class _TextClassifier:
         """Classify texts: tokens (batch, length) to probabilities (batch, labels)."""
         import torch
 
-        tokens = self.tokenizer(
-            texts, truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt"
-        )
+        tokens = self.tokenizer(texts, truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt")
         cut = [len(text) >= MAX_CHARS for text in texts]
         if tokens["input_ids"].shape[1] >= self.max_tokens:
             cut = [len(ids) > self.max_tokens for ids in self.tokenizer(texts, verbose=False)["input_ids"]]
@@ -99,14 +104,12 @@ class _TextClassifier:
     def _independent(self) -> bool:
         """Say whether the labels don't exclude each other."""
         config: Any = self.model.config
-        return config.problem_type == "multi_label_classification" or config.num_labels == 1
+        return bool(config.problem_type == "multi_label_classification" or config.num_labels == 1)
 
     def _result(self, row: list[float], truncated: bool) -> SentimentResult:
         scores = dict(sorted(zip(self.labels, row, strict=True), key=lambda pair: -pair[1]))
         label = next(iter(scores))
-        return SentimentResult(
-            model=self.shown, label=label, score=scores[label], scores=scores, truncated=truncated
-        )
+        return SentimentResult(model=self.shown, label=label, score=scores[label], scores=scores, truncated=truncated)
 
 
 def _max_tokens(tokenizer: Any, config: Any) -> int:

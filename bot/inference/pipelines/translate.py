@@ -47,9 +47,7 @@ class TranslateRequest(Request):
         if not self.text.strip():
             raise BadInput("There is no text. Give some words to translate.")
         if len(self.text) > MAX_CHARS:
-            raise BadInput(
-                "This text is too long. Translate at most {most} characters at a time.", most=MAX_CHARS
-            )
+            raise BadInput("This text is too long. Translate at most {most} characters at a time.", most=MAX_CHARS)
 
     @property
     def batch_key(self) -> tuple[Any, ...]:
@@ -92,6 +90,10 @@ class TranslateSettings(TaskSettings):
     )
     max_padded: int = Field(default=4_096, ge=1)
 
+    def padded_limit(self) -> int:
+        """Return the most characters of a batch, padding included."""
+        return self.max_padded
+
     @property
     def references(self) -> tuple[str, ...]:
         """Return every model reference that may be asked for."""
@@ -106,9 +108,7 @@ class TranslateSettings(TaskSettings):
         """Return the codes of the languages that can be translated from, into `to` or into any."""
         return tuple(dict.fromkeys(pair.source for pair in self.pairs if to in (None, pair.to)))
 
-    def request(
-        self, text: str, *, to: str, source: str | None = None, model: str | None = None
-    ) -> TranslateRequest:
+    def request(self, text: str, *, to: str, source: str | None = None, model: str | None = None) -> TranslateRequest:
         """Build a request; raise BadInput when no model leads from `source` to `to`."""
         target = read_language(to)
         origin = read_language(source) if source else None
@@ -117,16 +117,12 @@ class TranslateSettings(TaskSettings):
             raise self._no_way(origin, target)
         routes = tuple(Route(pair.source, pair.model) for pair in pairs)
         routes = tuple({route.source: route for route in reversed(routes)}.values())
-        return TranslateRequest(
-            model=routes[0].model, text=text, to=target, routes=routes, detect=origin is None
-        )
+        return TranslateRequest(model=routes[0].model, text=text, to=target, routes=routes, detect=origin is None)
 
     def _no_way(self, source: str | None, to: str) -> BadInput:
         ways = ", ".join(f"{language_name(p.source)} → {language_name(p.to)}" for p in self.pairs)
         if source is None:
-            return BadInput(
-                "I can't translate into {to} here. I know: {ways}.", to=language_name(to), ways=ways
-            )
+            return BadInput("I can't translate into {to} here. I know: {ways}.", to=language_name(to), ways=ways)
         return BadInput(
             "I can't translate from {source} into {to} here. I know: {ways}.",
             source=language_name(source),
@@ -163,9 +159,7 @@ class TranslatePipeline:
     def run(self, requests: Sequence[TranslateRequest], context: Context) -> list[Result | Exception]:
         """Return a TranslateResult for each request, or BadInput for a text in a language without a model."""
         plans = [_plan(request) for request in requests]
-        answers: dict[int, Result | Exception] = {
-            i: plan for i, plan in enumerate(plans) if isinstance(plan, BadInput)
-        }
+        answers: dict[int, Result | Exception] = {i: plan for i, plan in enumerate(plans) if isinstance(plan, BadInput)}
         for route in dict.fromkeys(plan for plan in plans if isinstance(plan, Route)):
             chosen = [i for i, plan in enumerate(plans) if plan == route]
             translator: _Translator = context.load(route.model, _Translator)
@@ -186,7 +180,8 @@ def _plan(request: TranslateRequest) -> Route | BadInput:
         )
     if found.code not in sources:
         return BadInput(
-            "This looks like {found}, which I can't translate into {to} here. If it is another language, say so with “from”.",
+            "This looks like {found}, which I can't translate into {to} here. "
+            "If it is another language, say so with “from”.",
             found=language_name(found.code),
             to=language_name(request.to),
         )
@@ -202,9 +197,7 @@ class _Translator:
         self._shown = files.shown
         self._device = device.name
         self._tokenizer = AutoTokenizer.from_pretrained(files.folder)
-        self.model = AutoModelForSeq2SeqLM.from_pretrained(
-            files.folder, dtype=device.dtype, use_safetensors=True
-        )
+        self.model = AutoModelForSeq2SeqLM.from_pretrained(files.folder, dtype=device.dtype, use_safetensors=True)
         self.model.to(device.name).eval()
 
     def answer(

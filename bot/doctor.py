@@ -1,0 +1,95 @@
+"""Look for everything that would keep the bot from working, and say the one thing to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bot.bundled.catalog import bundled_path
+from bot.compose import make_store
+from bot.config import Settings, discord_token, load_settings
+from bot.errors import ConfigError, UserError
+from bot.inference.reference import ModelReference, parse_reference
+
+Level = Literal["ok", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Hold one line of the doctor's report."""
+
+    level: Level
+    about: str
+    text: str
+
+
+def examine(config: Path | None) -> Iterator[Finding]:
+    """Yield what is right and wrong. An error means that `hubcord run` would not work."""
+    try:
+        settings = load_settings(config)
+    except ConfigError as error:
+        yield Finding("error", "configuration", str(error))
+        return
+    yield Finding(
+        "ok", "configuration", "valid" if config or Path("config.toml").is_file() else "none: defaults are used"
+    )
+    yield _token()
+    yield _store(settings)
+    yield Finding("ok", "devices", ", ".join(device.name for device in settings.devices.devices()))
+    for name, task in settings.tasks.items():
+        for reference in task.references:
+            yield _model(name, reference)
+
+
+def _token() -> Finding:
+    try:
+        discord_token()
+    except ConfigError as error:
+        return Finding("error", "Discord token", str(error))
+    return Finding("ok", "Discord token", "set")
+
+
+def _store(settings: Settings) -> Finding:
+    async def try_store() -> None:
+        store = make_store(settings)
+        await store.open()
+        store.keep("doctor", "was here")
+        await store.close()
+
+    try:
+        asyncio.run(try_store())
+    except UserError as error:
+        return Finding("error", "store", str(error))
+    return Finding("ok", "store", settings.store.url.partition("@")[2] or settings.store.url)
+
+
+def _model(task: str, text: str) -> Finding:
+    reference, about = parse_reference(text), f"{task} model {text}"
+    if reference.scheme == "bundled":
+        return _bundled(about, reference)
+    if reference.scheme == "path":
+        there = Path(reference.name).expanduser().is_dir()
+        return Finding("ok", about, "there") if there else Finding("error", about, "there is no such folder")
+    if reference.scheme == "torchvision":
+        return Finding("ok", about, "weights are fetched when first used, if they aren't cached")
+    return _cached(about, reference)
+
+
+def _bundled(about: str, reference: ModelReference) -> Finding:
+    try:
+        bundled_path(reference.name)
+    except UserError as error:
+        return Finding("error", about, str(error))
+    return Finding("ok", about, "there")
+
+
+def _cached(about: str, reference: ModelReference) -> Finding:
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in ("config.json", "model_index.json"):
+        if isinstance(try_to_load_from_cache(reference.name, name, revision=reference.revision), str):
+            return Finding("ok", about, "in the cache")
+    return Finding("warning", about, "not in the cache: it is fetched when first used")

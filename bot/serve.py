@@ -1,0 +1,93 @@
+"""Run the bot on the real Discord until somebody stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import discord
+
+from bot.bot import Bot
+from bot.compose import make_engine, make_store
+from bot.config import Settings, discord_token, load_settings
+from bot.engine import Engine
+from bot.errors import UserError
+
+log = logging.getLogger(__name__)
+HEARTBEAT = "alive_at"
+HEARTBEAT_S = 15.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+async def serve(config: Path | None) -> None:
+    """Connect with the token of the environment and serve until SIGINT or SIGTERM; raise UserError."""
+    settings = load_settings(config)
+    token = discord_token()
+    discord.utils.setup_logging(level=logging.getLevelNamesMapping()[settings.discord.log_level])
+    async with _engine(settings) as (engine, bot), bot:
+        serving = asyncio.create_task(bot.start(token.get_secret_value()), name="bot")
+        beating = asyncio.create_task(_beat(bot), name="heartbeat")
+        await _until_stopped(serving)
+        beating.cancel()
+        await engine.drain()
+        await bot.close()
+        await _ended(serving)
+
+
+async def sync(config: Path | None) -> None:
+    """Register the commands with Discord, changed or not; raise UserError."""
+    settings = load_settings(config)
+    token = discord_token()
+    async with _engine(settings) as (_, bot), bot:
+        await _ended(asyncio.create_task(bot.login(token.get_secret_value())))
+        await bot.sync_commands()
+
+
+@contextlib.asynccontextmanager
+async def _engine(settings: Settings) -> AsyncIterator[tuple[Engine, Bot]]:
+    engine = make_engine(settings, store=make_store(settings))
+    try:
+        unanswered = await engine.start()
+        yield engine, Bot(engine=engine, settings=settings, unanswered=unanswered)
+    finally:
+        await engine.close()
+
+
+async def _until_stopped(serving: asyncio.Task[None]) -> None:
+    """Wait for a signal, or for the connection to end by itself."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends the process instead
+            loop.add_signal_handler(number, stopped.set)
+    waiting = asyncio.create_task(stopped.wait())
+    await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    log.info("stopping")
+
+
+async def _ended(serving: asyncio.Task[None]) -> None:
+    """Raise what ended the connection as something that people understand."""
+    try:
+        await serving
+    except discord.LoginFailure:
+        raise UserError(
+            "Discord refused the token. Reset it in the developer portal and set DISCORD_TOKEN anew."
+        ) from None
+    except discord.PrivilegedIntentsRequired:
+        raise UserError("Discord refused the intents that were asked for.") from None
+    except (discord.HTTPException, OSError) as error:
+        raise UserError("Discord can't be reached: {why}", why=error) from error
+
+
+async def _beat(bot: Bot) -> None:
+    """Note every few seconds that the bot is connected, for `hubcord health`."""
+    while True:
+        if bot.is_ready():
+            bot.engine.store.keep(HEARTBEAT, time.time())
+        await asyncio.sleep(HEARTBEAT_S)
