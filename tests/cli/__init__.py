@@ -1,0 +1,1 @@
+"""Test the command line as people use it: as a process of its own."""

@@ -1,0 +1,1 @@
+"""Test models, pipelines and what surrounds them."""

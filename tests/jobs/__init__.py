@@ -1,0 +1,1 @@
+"""Test the queue, its estimates, its store and its workers."""

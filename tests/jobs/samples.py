@@ -1,0 +1,31 @@
+"""Make requests and jobs for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from bot.inference.pipeline import Request
+from bot.jobs.job import Job, Requester
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRequest(Request):
+    """Ask for nothing in particular: `length` is its size, `kind` what it can share a batch with."""
+
+    length: int = 1
+    kind: str = "a"
+
+    @property
+    def batch_key(self) -> Hashable:
+        return self.kind
+
+    @property
+    def size(self) -> int:
+        return self.length
+
+
+def sample_job(user: int = 1, guild: int | None = 1, *, length: int = 1, kind: str = "a", weight: float = 1.0) -> Job:
+    """Return a job of a person in a guild."""
+    request = SampleRequest(model="m", length=length, kind=kind)
+    return Job(task="sample", request=request, requester=Requester(user_id=user, guild_id=guild, weight=weight))

@@ -1,0 +1,283 @@
+"""Test the engine: admission, states, cancelling, deaths, deadlines, restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.config import QueueSettings, load_settings
+from bot.engine import Engine
+from bot.errors import BadInput, JobCancelled, JobExpired, Refused, UserError
+from bot.inference.pipeline import Failure
+from bot.inference.pipelines.imagine import ImagineRequest
+from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult
+from bot.jobs.job import Job, JobState, Requester
+from bot.jobs.sql_store import SqlStore
+from bot.jobs.store import NoStore, Store
+from tests.fakes.executor import FakeDevice, FakeExecutor
+
+ALICE = Requester(user_id=1, guild_id=10)
+BOB = Requester(user_id=2, guild_id=10)
+
+
+def make_engine(*devices: FakeDevice, store: Store | None = None, **limits: float) -> Engine:
+    return Engine(
+        executor=FakeExecutor(*devices),
+        store=store or NoStore(),
+        tasks=load_settings().tasks,
+        limits=QueueSettings(**{"shutdown_grace_s": 0.0, **limits}),  # type: ignore[arg-type]
+    )
+
+
+def request(text: str = "fine") -> SentimentRequest:
+    return SentimentRequest(model="bundled:minilm-sentiment", text=text)
+
+
+async def ask(engine: Engine, requester: Requester = ALICE, text: str = "fine") -> Job:
+    return await engine.submit("sentiment", request(text), requester, reply_to={"somewhere": 1})
+
+
+@pytest.fixture
+def device() -> FakeDevice:
+    return FakeDevice()
+
+
+@pytest.fixture
+async def engine(device: FakeDevice) -> AsyncIterator[Engine]:
+    engine = make_engine(device, per_user=3, per_guild=5, capacity=6)
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+async def test_a_job_is_answered(engine: Engine) -> None:
+    job = await ask(engine)
+    result = await job.outcome()
+    assert isinstance(result, SentimentResult)
+    assert (result.label, job.state, job.attempts) == ("positive", JobState.DONE, 1)
+    assert engine.jobs == {}
+
+
+async def test_jobs_of_two_people_share_a_batch(engine: Engine, device: FakeDevice) -> None:
+    device.hold()
+    first = await ask(engine)
+    others = [await ask(engine, requester) for requester in (ALICE, BOB)]
+    device.release()
+    await asyncio.gather(*(job.outcome() for job in (first, *others)))
+    assert [len(batch.items) for batch in device.batches] == [1, 2]
+
+
+async def test_limits_name_themselves_and_free_again(engine: Engine, device: FakeDevice) -> None:
+    device.hold()
+    jobs = [await ask(engine) for _ in range(3)]
+    with pytest.raises(Refused, match="You have 3 jobs waiting"):
+        await ask(engine)
+    jobs += [await ask(engine, BOB) for _ in range(2)]
+    with pytest.raises(Refused, match="This server has 5 jobs"):
+        await ask(engine, BOB)
+    jobs.append(await ask(engine, Requester(user_id=3)))
+    with pytest.raises(Refused, match=r"The queue is full \(6 jobs\)") as refusal:
+        await ask(engine, Requester(user_id=4))
+    assert refusal.value.values["retry_after_s"] > 0
+    device.release()
+    await asyncio.gather(*(job.outcome() for job in jobs))
+    await (await ask(engine)).outcome()
+
+
+async def test_the_hosts_limits_are_checked_before_queueing(engine: Engine, device: FakeDevice) -> None:
+    too_much = ImagineRequest(model="bundled:emoji-sd", prompt="a cat", seed=1, steps=1_000)
+    with pytest.raises(BadInput, match="at most 100 steps"):
+        await engine.submit("imagine", too_much, ALICE)
+    assert device.batches == []
+
+
+async def test_cancel_of_a_waiting_job_is_at_once(engine: Engine, device: FakeDevice) -> None:
+    device.hold()
+    running, waiting = await ask(engine), await ask(engine)
+    assert engine.cancel(waiting.id)
+    assert waiting.state is JobState.CANCELLED
+    with pytest.raises(JobCancelled):
+        await waiting.outcome()
+    device.release()
+    await running.outcome()
+    assert len(device.requests) == 1
+
+
+async def test_cancel_of_a_running_job_reaches_the_device(engine: Engine, device: FakeDevice) -> None:
+    device.hold()
+    job = await ask(engine)
+    assert engine.cancel(job.id)
+    with pytest.raises(JobCancelled):
+        await job.outcome()
+    assert job.state is JobState.CANCELLED
+    assert not engine.cancel(job.id)
+
+
+async def test_a_lost_worker_is_forgiven_once(engine: Engine, device: FakeDevice) -> None:
+    device.deaths = 1
+    job = await ask(engine)
+    await job.outcome()
+    assert (job.attempts, job.state) == (2, JobState.DONE)
+
+
+async def test_a_job_that_kills_twice_is_not_tried_again(engine: Engine, device: FakeDevice) -> None:
+    device.deaths = 2
+    job = await ask(engine)
+    with pytest.raises(UserError, match="stopped the worker twice"):
+        await job.outcome()
+    await (await ask(engine, BOB)).outcome()
+
+
+async def test_a_bad_item_fails_alone(engine: Engine, device: FakeDevice) -> None:
+    device.hold()
+    jobs = [await ask(engine), await ask(engine), await ask(engine, BOB)]
+    device.answers(Failure(BadInput("not this")), Failure(traceback="deep inside"))
+    device.release()
+    outcomes = await asyncio.gather(*(job.outcome() for job in jobs), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["BadInput", "InternalError", "SentimentResult"]
+
+
+async def test_an_unknown_error_is_logged_in_full(
+    engine: Engine, device: FakeDevice, caplog: pytest.LogCaptureFixture
+) -> None:
+    device.answers(Failure(traceback="Traceback: deep inside"))
+    job = await ask(engine)
+    with caplog.at_level(logging.ERROR), pytest.raises(Exception, match=job.id):
+        await job.outcome()
+    assert "deep inside" in caplog.text
+
+
+async def test_a_job_that_waited_too_long_is_dropped_with_a_note(device: FakeDevice) -> None:
+    engine = make_engine(device, expire_s=0.3)
+    await engine.start()
+    device.hold()
+    running, waiting = await ask(engine), await ask(engine)
+    with pytest.raises(JobExpired, match="dropped"):
+        await asyncio.wait_for(waiting.outcome(), 5)
+    assert waiting.state is JobState.EXPIRED
+    assert running.state is JobState.RUNNING
+    await engine.close()
+
+
+async def test_positions_are_told(engine: Engine, device: FakeDevice) -> None:
+    device.hold()
+    jobs = [await ask(engine, requester) for requester in (ALICE, ALICE, BOB)]
+    engine.forecast_now()
+    assert sorted(job.status.ahead for job in jobs[1:] if job.status.ahead is not None) == [0, 1]
+    device.release()
+    await asyncio.gather(*(job.outcome() for job in jobs))
+
+
+async def test_devices_work_at_once_and_a_warm_one_is_preferred() -> None:
+    cold, warm = FakeDevice("cpu:0"), FakeDevice("cpu:1")
+    warm.warm = frozenset({"bundled:minilm-sentiment"})
+    engine = make_engine(cold, warm)
+    await engine.start()
+    cold.hold()
+    warm.hold()
+    first = await ask(engine)
+    await asyncio.sleep(0)
+    assert (len(warm.batches), len(cold.batches)) == (1, 0)
+    second = await ask(engine)
+    await asyncio.sleep(0)
+    assert (len(warm.batches), len(cold.batches)) == (1, 1)
+    cold.release()
+    warm.release()
+    await asyncio.gather(first.outcome(), second.outcome())
+    await engine.close()
+
+
+async def test_a_caller_that_leaves_stops_nothing(engine: Engine, device: FakeDevice) -> None:
+    device.hold()
+    job = await ask(engine)
+    caller = asyncio.create_task(job.outcome())
+    await asyncio.sleep(0)
+    caller.cancel()
+    device.release()
+    assert isinstance(await job.outcome(), SentimentResult)
+
+
+def sqlite(folder: Path) -> SqlStore:
+    return SqlStore(f"sqlite+aiosqlite:///{folder / 'jobs.db'}")
+
+
+async def test_a_restart_runs_what_was_queued_and_running(tmp_path: Path) -> None:
+    device = FakeDevice()
+    engine = make_engine(device, store=sqlite(tmp_path))
+    await engine.start()
+    device.hold()
+    before = [await ask(engine, text=text) for text in ("one", "two")]
+    await engine.close()
+
+    again = make_engine(FakeDevice(), store=sqlite(tmp_path))
+    after = await again.start()
+    assert [job.id for job in after] == [job.id for job in before]
+    assert [await job.outcome() for job in after]
+    assert after[0].reply_to == {"somewhere": 1}
+    for job in after:
+        again.answered(job)
+    await again.close()
+
+    last = make_engine(store=sqlite(tmp_path))
+    assert await last.start() == []
+    await last.close()
+
+
+async def test_a_finished_answer_survives_and_is_not_computed_again(tmp_path: Path) -> None:
+    engine = make_engine(store=sqlite(tmp_path))
+    await engine.start()
+    done, failed = await ask(engine), await ask(engine, BOB)
+    result = await done.outcome()
+    await failed.outcome()
+    await engine.close()
+
+    device = FakeDevice()
+    again = make_engine(device, store=sqlite(tmp_path))
+    recovered = await again.start()
+    assert await recovered[0].outcome() == result
+    assert device.batches == []
+    await again.close()
+
+
+async def test_a_job_found_running_twice_is_poison(tmp_path: Path) -> None:
+    store = sqlite(tmp_path)
+    await store.open()
+    job = Job(task="sentiment", request=request(), requester=ALICE, attempts=2)
+    job.update(state=JobState.RUNNING)
+    await store.add(job)
+    await store.close()
+    engine = make_engine(store=sqlite(tmp_path))
+    recovered = await engine.start()
+    with pytest.raises(UserError, match="stopped the worker twice"):
+        await recovered[0].outcome()
+    await engine.close()
+
+
+async def test_deadlines_pass_while_the_bot_is_down(tmp_path: Path) -> None:
+    store = sqlite(tmp_path)
+    await store.open()
+    await store.add(Job(task="sentiment", request=request(), requester=ALICE, expires_at=time.time() - 1))
+    await store.close()
+    engine = make_engine(store=sqlite(tmp_path))
+    recovered = await engine.start()
+    with pytest.raises(JobExpired):
+        await recovered[0].outcome()
+    await engine.close()
+
+
+async def test_estimates_survive(tmp_path: Path) -> None:
+    engine = make_engine(store=sqlite(tmp_path))
+    await engine.start()
+    await (await ask(engine)).outcome()
+    known = dict(engine.estimator.seconds_per_unit)
+    await engine.close()
+    again = make_engine(store=sqlite(tmp_path))
+    await again.start()
+    assert known
+    assert again.estimator.seconds_per_unit == known
+    await again.close()

@@ -1,0 +1,127 @@
+"""Test real worker processes: batches, deaths, hangs, and that none stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bot.bundled.prepare import prepare
+from bot.config import QueueSettings, load_settings
+from bot.engine import Engine
+from bot.errors import JobCancelled, UserError
+from bot.inference.device import Device
+from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult
+from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult
+from bot.inference.worker import WorkerOptions
+from bot.jobs.job import Job, JobState, Requester
+from bot.jobs.local import LocalDevice, LocalExecutor
+from bot.jobs.store import NoStore
+from tests.inference.tiny_models import tiny_sentiment
+
+ALICE = Requester(user_id=1)
+LONG = 60
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"path:{tiny_sentiment(tmp_path_factory.mktemp('models') / 'tiny')}"
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[Engine]:
+    settings = load_settings()
+    executor = LocalExecutor([WorkerOptions(Device("cpu", threads=1), settings.tasks)], job_timeout_s=60.0)
+    limits = QueueSettings(shutdown_grace_s=0.0)
+    engine = Engine(executor=executor, store=NoStore(), tasks=settings.tasks, limits=limits)
+    await engine.start()
+    yield engine
+    await engine.close()
+    assert [child for child in psutil.Process().children() if "hubcord" in " ".join(child.cmdline())] == []
+
+
+def device_of(engine: Engine) -> LocalDevice:
+    (device,) = engine.executor.devices
+    assert isinstance(device, LocalDevice)
+    return device
+
+
+async def start_picture(engine: Engine, steps: int = LONG) -> Job:
+    """Start a picture and wait until its first step is done."""
+    prepare(["emoji-sd"])
+    request = ImagineRequest(model="bundled:emoji-sd", prompt="a red heart", seed=1, steps=steps)
+    job = await engine.submit("imagine", request, ALICE)
+    async for status in job.follow():
+        if status.step:
+            break
+    return job
+
+
+async def test_texts_are_classified_in_one_batch(engine: Engine, tiny: str) -> None:
+    texts = ["a good day", "bad", "good " * 100, "day"]
+    jobs = [await engine.submit("sentiment", SentimentRequest(model=tiny, text=text), ALICE) for text in texts]
+    results = await asyncio.gather(*(job.outcome() for job in jobs))
+    assert all(isinstance(result, SentimentResult) for result in results)
+    assert [getattr(result, "truncated", None) for result in results] == [False, False, True, False]
+    assert sum(getattr(results[0], "scores", {}).values()) == pytest.approx(1.0, abs=1e-4)
+    assert device_of(engine).warm == {tiny}
+
+
+async def test_a_missing_model_is_a_sentence_and_the_worker_goes_on(engine: Engine, tiny: str, tmp_path: Path) -> None:
+    bad = await engine.submit("sentiment", SentimentRequest(model=f"path:{tmp_path}/nowhere", text="x"), ALICE)
+    with pytest.raises(UserError, match="There is no model at nowhere"):
+        await bad.outcome()
+    good = await engine.submit("sentiment", SentimentRequest(model=tiny, text="good"), ALICE)
+    assert (await good.outcome()).model == "tiny"
+
+
+async def test_a_killed_worker_comes_back_and_the_job_is_done(engine: Engine) -> None:
+    job = await start_picture(engine)
+    first = device_of(engine).pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    result = await job.outcome()
+    assert isinstance(result, ImagineResult)
+    assert (job.attempts, job.state) == (2, JobState.DONE)
+    assert device_of(engine).pid not in (None, first)
+
+
+async def test_a_running_picture_stops_at_the_next_step(engine: Engine) -> None:
+    job = await start_picture(engine, steps=100)
+    engine.cancel(job.id)
+    with pytest.raises(JobCancelled):
+        await job.outcome()
+    assert job.status.step < 100
+
+
+async def test_a_hanging_worker_is_restarted(tiny: str) -> None:
+    settings = load_settings()
+    device = LocalDevice(WorkerOptions(Device("cpu", threads=1), settings.tasks), job_timeout_s=600.0)
+    executor = LocalExecutor([])
+    executor.devices = [device]
+    engine = Engine(executor=executor, store=NoStore(), tasks=settings.tasks, limits=QueueSettings(shutdown_grace_s=0))
+    await engine.start()
+    await (await engine.submit("sentiment", SentimentRequest(model=tiny, text="good"), ALICE)).outcome()
+    device._job_timeout_s = 1.0
+    assert device.pid is not None
+    os.kill(device.pid, signal.SIGSTOP)
+    job = await engine.submit("sentiment", SentimentRequest(model=tiny, text="bad"), ALICE)
+    while job.attempts < 2:
+        await asyncio.sleep(0.05)
+    device._job_timeout_s = 600.0
+    assert isinstance(await job.outcome(), SentimentResult)
+    await engine.close()
+
+
+async def test_closing_in_the_middle_of_a_picture_leaves_no_process(engine: Engine) -> None:
+    job = await start_picture(engine, steps=100)
+    pid = device_of(engine).pid
+    assert pid is not None
+    await asyncio.wait_for(engine.close(), 10)
+    assert not psutil.pid_exists(pid)
+    assert job.state is JobState.QUEUED
