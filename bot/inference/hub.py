@@ -120,15 +120,13 @@ def _unavailable(reference: ModelReference, hint: str) -> ModelUnavailable:
 
 
 def _snapshot(reference: ModelReference, on_fetch: OnFetch) -> Path:
-    from huggingface_hub import hf_hub_download, snapshot_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub import snapshot_download
 
     from bot.inference.fetch_progress import progress_bar
 
     where: dict[str, Any] = {"repo_id": reference.name, "revision": reference.revision}
-    try:
-        index = Path(hf_hub_download(filename="model_index.json", **where))
-    except EntryNotFoundError:
+    index = _pipeline_index(where)
+    if index is None:
         folder = snapshot_download(
             **where,
             allow_patterns=_TRANSFORMERS_FILES,
@@ -137,6 +135,20 @@ def _snapshot(reference: ModelReference, on_fetch: OnFetch) -> Path:
         )
         return Path(folder)
     return _diffusers_snapshot(reference, index)
+
+
+def _pipeline_index(where: dict[str, Any]) -> Path | None:
+    """Return a repository's model_index.json; None when it has none, which the cache remembers."""
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError
+
+    known = try_to_load_from_cache(filename="model_index.json", **where)
+    if known is not None:
+        return Path(known) if isinstance(known, str) else None
+    try:
+        return Path(hf_hub_download(filename="model_index.json", **where))
+    except EntryNotFoundError:
+        return None
 
 
 def _diffusers_snapshot(reference: ModelReference, index: Path) -> Path:

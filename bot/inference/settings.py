@@ -20,6 +20,7 @@ def _checked(text: str) -> str:
 
 _NO_LIMIT = 1 << 62
 Reference = Annotated[str, AfterValidator(_checked)]
+References = Annotated[tuple[Reference, ...], Field(min_length=1)]
 
 
 class Frozen(BaseModel):
@@ -49,7 +50,7 @@ class TaskSettings(Frozen):
 class ModelSettings(TaskSettings):
     """Set up a task whose models all do the same; the first is the default."""
 
-    models: tuple[Reference, ...] = Field(min_length=1)
+    models: References
 
     @property
     def references(self) -> tuple[str, ...]:

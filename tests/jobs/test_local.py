@@ -111,7 +111,7 @@ async def test_a_hanging_worker_is_restarted(tiny: str) -> None:
     assert device.pid is not None
     os.kill(device.pid, signal.SIGSTOP)
     job = await engine.submit("sentiment", SentimentRequest(model=tiny, text="bad"), ALICE)
-    while job.attempts < 2:
+    while job.attempts < 2:  # noqa: ASYNC110 - nothing tells of attempts
         await asyncio.sleep(0.05)
     device._job_timeout_s = 600.0
     assert isinstance(await job.outcome(), SentimentResult)

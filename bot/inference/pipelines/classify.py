@@ -14,7 +14,7 @@ from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
 from bot.inference.images import decode_image
 from bot.inference.pipeline import Context, Request, Result
-from bot.inference.settings import ModelSettings, Reference
+from bot.inference.settings import ModelSettings, References
 
 MAX_TOP = 20
 _THUMBNAIL_PIXELS = 160
@@ -58,7 +58,7 @@ class ClassifyResult(Result):
 class ClassifySettings(ModelSettings):
     """Set up /classify. A picture may have `max_bytes` as a file and `max_pixels` when unpacked."""
 
-    models: tuple[Reference, ...] = ("bundled:efficientnet-lite0",)
+    models: References = ("bundled:efficientnet-lite0",)
     max_rows: int = Field(default=16, ge=1, le=1024)
     max_bytes: int = Field(default=20_000_000, ge=1_000)
     max_pixels: int = Field(default=50_000_000, ge=1_000)
@@ -171,6 +171,8 @@ def _load_torchvision(files: ModelFiles, device: Device) -> _ImageClassifier:
     try:
         weights = models.get_weight(name) if "." in name else models.get_model_weights(name).DEFAULT
         builder = name if "." not in name else type(weights).__name__.removesuffix("_Weights").lower()
+        if builder not in models.list_models(module=models):
+            raise ValueError(builder)
         labels = weights.meta["categories"]
         transform = weights.transforms()
     except (KeyError, ValueError, AttributeError):

@@ -16,7 +16,7 @@ from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
 from bot.inference.pictures import Parameters, encode_png
 from bot.inference.pipeline import Context, Request, Result
-from bot.inference.settings import ModelSettings, Reference
+from bot.inference.settings import ModelSettings, References
 
 MAX_PROMPT_CHARS = 1_000
 MAX_SEED = 2**32 - 1
@@ -100,7 +100,7 @@ class ImagineResult(Result):
 class ImagineSettings(ModelSettings):
     """Set up /imagine. A picture may have `max_pixels`, and a job `max_count` pictures of `max_steps`."""
 
-    models: tuple[Reference, ...] = ("bundled:emoji-sd",)
+    models: References = ("bundled:emoji-sd",)
     max_rows: int = Field(default=4, ge=1, le=64)
     max_steps: int = Field(default=100, ge=1, le=1000)
     max_count: int = Field(default=4, ge=1, le=10)

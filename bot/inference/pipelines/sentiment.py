@@ -12,7 +12,7 @@ from bot.errors import BadInput
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
 from bot.inference.pipeline import Context, Request, Result
-from bot.inference.settings import ModelSettings, Reference
+from bot.inference.settings import ModelSettings, References
 
 MAX_CHARS = 20_000
 _DEFAULT_MAX_TOKENS = 512
@@ -51,7 +51,7 @@ class SentimentResult(Result):
 class SentimentSettings(ModelSettings):
     """Set up /sentiment. A batch has at most `max_padded` characters, padding included."""
 
-    models: tuple[Reference, ...] = ("bundled:minilm-sentiment",)
+    models: References = ("bundled:minilm-sentiment",)
     max_padded: int = Field(default=16_384, ge=1)
 
     def padded_limit(self) -> int:

@@ -112,23 +112,33 @@ class TranslateSettings(TaskSettings):
         """Build a request; raise BadInput when no model leads from `source` to `to`."""
         target = read_language(to)
         origin = read_language(source) if source else None
-        pairs = [p for p in self.pairs if p.to == target and origin in (None, p.source) and _means(p, model)]
+        known = self._pairs_of(model)
+        pairs = [pair for pair in known if pair.to == target and origin in (None, pair.source)]
         if not pairs:
-            raise self._no_way(origin, target)
+            raise _no_way(known, origin, target)
         routes = tuple(Route(pair.source, pair.model) for pair in pairs)
         routes = tuple({route.source: route for route in reversed(routes)}.values())
         return TranslateRequest(model=routes[0].model, text=text, to=target, routes=routes, detect=origin is None)
 
-    def _no_way(self, source: str | None, to: str) -> BadInput:
-        ways = ", ".join(f"{language_name(p.source)} → {language_name(p.to)}" for p in self.pairs)
-        if source is None:
-            return BadInput("I can't translate into {to} here. I know: {ways}.", to=language_name(to), ways=ways)
-        return BadInput(
-            "I can't translate from {source} into {to} here. I know: {ways}.",
-            source=language_name(source),
-            to=language_name(to),
-            ways=ways,
-        )
+    def _pairs_of(self, model: str | None) -> list[Pair]:
+        names = [(pair.model, parse_reference(pair.model).short_name) for pair in self.pairs]
+        pairs = [pair for pair, known in zip(self.pairs, names, strict=True) if model is None or model in known]
+        if not pairs and model is not None:
+            shown = ", ".join(dict.fromkeys(short for _, short in names))
+            raise BadInput("There is no model “{name}” here. Choose one of: {known}.", name=model[:100], known=shown)
+        return pairs
+
+
+def _no_way(pairs: Sequence[Pair], source: str | None, to: str) -> BadInput:
+    ways = ", ".join(f"{language_name(p.source)} → {language_name(p.to)}" for p in pairs)
+    if source is None:
+        return BadInput("I can't translate into {to} here. I know: {ways}.", to=language_name(to), ways=ways)
+    return BadInput(
+        "I can't translate from {source} into {to} here. I know: {ways}.",
+        source=language_name(source),
+        to=language_name(to),
+        ways=ways,
+    )
 
 
 def read_language(text: str) -> str:
@@ -144,10 +154,6 @@ def read_language(text: str) -> str:
         if name.casefold() == wanted:
             return language_code(known)
     raise BadInput("“{text}” is no language I know. Give a code like “pt” or a name.", text=text[:50])
-
-
-def _means(pair: Pair, model: str | None) -> bool:
-    return model is None or model in (pair.model, parse_reference(pair.model).short_name)
 
 
 class TranslatePipeline:

@@ -1,0 +1,156 @@
+"""Serve small repositories as a Hugging Face Hub on this machine.
+
+Weights are LFS files: the hub redirects to another origin, as the real one does. `requests` is the log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+
+@dataclass
+class Repository:
+    """Hold one repository at one commit. `gated` is the status that its files answer with, or None."""
+
+    folder: Path
+    sha: str
+    gated: int | None = None
+
+    def files(self) -> list[str]:
+        """Return the names of all files."""
+        return sorted(str(f.relative_to(self.folder)) for f in self.folder.rglob("*") if f.is_file())
+
+
+@dataclass
+class LoopbackHub:
+    """Know the repositories by name and log what was asked."""
+
+    repositories: dict[str, Repository] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+    url: str = ""
+    files_url: str = ""
+
+    def add(self, name: str, folder: Path, *, gated: int | None = None) -> str:
+        """Serve a folder as repository `name`; return its commit."""
+        sha = hashlib.sha1(name.encode()).hexdigest()  # noqa: S324 - a commit's name, no secret
+        self.repositories[name] = Repository(folder, sha, gated)
+        return sha
+
+
+@contextlib.contextmanager
+def serve_hub() -> Iterator[LoopbackHub]:
+    """Serve until the block ends: the hub on one port, its large files on another."""
+    hub = LoopbackHub()
+    with _server(hub, _HubHandler) as hub.url, _server(hub, _FileHandler) as hub.files_url:
+        yield hub
+
+
+@contextlib.contextmanager
+def _server(hub: LoopbackHub, handler: type[_Handler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), {"hub": hub}))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: LoopbackHub
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.hub.requests.append(f"{self.command} {self.path}")
+        self.route(unquote(urlsplit(self.path).path).strip("/").split("/"))
+
+    do_HEAD = do_GET
+
+    def route(self, parts: list[str]) -> None:
+        raise NotImplementedError
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
+        """Stay quiet."""
+
+    def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+class _FileHandler(_Handler):
+    def route(self, parts: list[str]) -> None:
+        repository = self.hub.repositories["/".join(parts[:2])]
+        self.reply(200, (repository.folder / "/".join(parts[2:])).read_bytes())
+
+
+class _HubHandler(_Handler):
+    def route(self, parts: list[str]) -> None:
+        api = parts[:2] == ["api", "models"]
+        name = "/".join(parts[2:4] if api else parts[:2])
+        repository = self.hub.repositories.get(name)
+        if repository is None:
+            self.reply(401, X_Error_Message="Repository not found", X_Error_Code="RepoNotFound")
+        elif api:
+            self._api(name, repository, parts[4:])
+        else:
+            self._resolve(name, repository, revision=parts[3], path="/".join(parts[4:]))
+
+    def _api(self, name: str, repository: Repository, rest: list[str]) -> None:
+        if rest[:1] == ["tree"]:
+            self._json([_entry(repository, file) for file in repository.files()])
+        elif rest[:1] == ["revision"] and rest[1] not in ("main", repository.sha):
+            self.reply(404, X_Error_Code="RevisionNotFound")
+        else:
+            siblings = [{"rfilename": file} for file in repository.files()]
+            self._json(
+                {"id": name, "sha": repository.sha, "siblings": siblings, "private": False, "gated": False, "tags": []}
+            )
+
+    def _resolve(self, name: str, repository: Repository, *, revision: str, path: str) -> None:
+        if repository.gated:
+            self.reply(repository.gated, X_Error_Code="GatedRepo", X_Error_Message="Access is restricted")
+        elif revision not in ("main", repository.sha):
+            self.reply(404, X_Error_Code="RevisionNotFound")
+        elif path not in repository.files():
+            self.reply(404, X_Error_Code="EntryNotFound", X_Repo_Commit=repository.sha)
+        else:
+            self._file(name, repository, path)
+
+    def _file(self, name: str, repository: Repository, path: str) -> None:
+        content = (repository.folder / path).read_bytes()
+        if not path.endswith(".safetensors"):
+            self.reply(200, content, ETag=f'"{hashlib.sha1(content).hexdigest()}"', X_Repo_Commit=repository.sha)  # noqa: S324
+            return
+        self.reply(
+            302,
+            Location=f"{self.hub.files_url}/{name}/{path}",
+            X_Repo_Commit=repository.sha,
+            X_Linked_Size=str(len(content)),
+            X_Linked_ETag=f'"{hashlib.sha256(content).hexdigest()}"',
+        )
+
+    def _json(self, value: object) -> None:
+        self.reply(200, json.dumps(value).encode(), Content_Type="application/json")
+
+
+def _entry(repository: Repository, file: str) -> dict[str, object]:
+    content = (repository.folder / file).read_bytes()
+    entry: dict[str, object] = {"type": "file", "path": file, "size": len(content)}
+    if file.endswith(".safetensors"):
+        oid = hashlib.sha256(content).hexdigest()
+        entry["lfs"] = {"oid": oid, "size": len(content), "pointerSize": 130}
+    return entry | {"oid": hashlib.sha1(content).hexdigest()}  # noqa: S324

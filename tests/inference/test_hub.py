@@ -1,0 +1,199 @@
+"""Test that models are found: in folders, in torchvision, and on a Hub served on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.bundled.prepare import prepare
+from bot.errors import BadInput, ModelUnavailable
+from bot.inference.device import Device
+from bot.inference.hub import find_model
+from bot.inference.models import ModelCache
+from bot.inference.pipelines.classify import _Picture, load_classifier
+from bot.inference.reference import parse_reference
+from tests.inference.loopback_hub import LoopbackHub, serve_hub
+from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
+
+CPU = Device("cpu", threads=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "revision"),
+    [
+        ("hf:org/name@abc123", "org/name", "abc123"),
+        ("hf:gpt2", "gpt2", None),
+        ("torchvision:ResNet50_Weights.IMAGENET1K_V2", "ResNet50_Weights.IMAGENET1K_V2", None),
+        ("path:/models/my model", "my model", None),
+        (" bundled:emoji-sd ", "emoji-sd", None),
+    ],
+)
+def test_references(text: str, name: str, revision: str | None) -> None:
+    reference = parse_reference(text)
+    assert (reference.short_name, reference.revision) == (name, revision)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "resnet50", "hf:", "hf:a/b/c", "hf:../x@", "torchvision:a b", "ftp:x", "bundled:a/b"]
+)
+def test_what_is_no_reference(text: str) -> None:
+    with pytest.raises(BadInput, match="is no model reference"):
+        parse_reference(text)
+
+
+def test_a_folder_with_pickled_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="no weights in safetensors form"):
+        find_model(f"path:{only_pickle(tmp_path / 'pickled')}")
+
+
+def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="There is no model at"):
+        find_model(f"path:{tmp_path}")
+
+
+def test_bundled_models_show_their_revision() -> None:
+    prepare(["minilm-sentiment"])
+    files = find_model("bundled:minilm-sentiment")
+    assert files.shown.startswith("minilm-sentiment@")
+    assert files.size_bytes > 10_000_000
+
+
+def test_an_unknown_bundled_model() -> None:
+    with pytest.raises(ModelUnavailable):
+        find_model("bundled:nothing")
+
+
+def test_a_classifier_from_a_folder(tmp_path: Path) -> None:
+    from PIL import Image
+
+    files = find_model(f"path:{tiny_classifier(tmp_path / 'vit')}")
+    (result,) = load_classifier(files, CPU)([_Picture(Image.new("RGB", (40, 30)), top=2)])
+    assert [label.label for label in result.labels][0] in {"cat", "dog", "tree"}
+    assert (len(result.labels), result.width, result.height) == (2, 40, 30)
+
+
+def test_torchvision_with_its_own_transforms_and_categories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights are random here, put where torchvision's download would have put them."""
+    import torch
+    from PIL import Image
+    from torchvision import models
+
+    weights = models.ShuffleNet_V2_X0_5_Weights.DEFAULT
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    checkpoints = tmp_path / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    torch.manual_seed(0)
+    torch.save(models.shufflenet_v2_x0_5().state_dict(), checkpoints / weights.url.rsplit("/", 1)[1])
+    results = []
+    for name in ("shufflenet_v2_x0_5", "ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1"):
+        classifier = load_classifier(find_model(f"torchvision:{name}"), CPU)
+        results += classifier([_Picture(Image.linear_gradient("L").convert("RGB"), top=3)])
+    assert results[0] == results[1]
+    assert results[0].model == "shufflenet_v2_x0_5@IMAGENET1K_V1"
+    assert set(label.label for label in results[0].labels) < set(weights.meta["categories"])
+
+
+@pytest.mark.parametrize("name", ["nonsense", "ResNet50_Weights.NONSENSE", "fasterrcnn_resnet50_fpn"])
+def test_what_torchvision_does_not_have(name: str) -> None:
+    with pytest.raises(ModelUnavailable, match=f"no classification model “{name}”"):
+        load_classifier(find_model(f"torchvision:{name}"), CPU)
+
+
+def test_the_cache_evicts_the_least_recently_used(tmp_path: Path) -> None:
+    folders = {name: f"path:{tiny_sentiment(tmp_path / name)}" for name in "abc"}
+    loaded: list[str] = []
+
+    def loader(files: Any, _device: Device) -> Any:
+        import torch
+
+        loaded.append(files.reference.short_name)
+        return torch.nn.Linear(1000, 1000)
+
+    cache = ModelCache(CPU, budget_bytes=9_000_000, idle_unload_s=0.0)
+    for name in ("a", "b", "a", "c"):
+        cache.begin()
+        cache.get(folders[name], loader)
+    assert cache.loaded == {folders["a"], folders["c"]}
+    assert loaded == ["a", "b", "c"]
+    cache.begin()
+    cache.unload_idle()
+    assert cache.loaded == frozenset()
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackHub]:
+    folder = tmp_path_factory.mktemp("repositories")
+    with serve_hub() as hub:
+        hub.add("org/sentiment", tiny_sentiment(folder / "sentiment"))
+        hub.add("org/gated", folder / "sentiment", gated=403)
+        hub.add("org/pickled", only_pickle(folder / "pickled"))
+        hub.add("org/emoji", Path(__file__).parents[2] / "models" / "emoji-sd")
+        yield hub
+
+
+SCRIPT = """
+import json, sys
+from bot.errors import UserError
+from bot.inference.hub import find_model
+out = []
+for reference in sys.argv[1:]:
+    shares = []
+    try:
+        files = find_model(reference, shares.append)
+        out.append({"shown": files.shown, "size": files.size_bytes, "last": shares[-1:] , "files": sorted(p.name for p in files.folder.rglob("*"))})
+    except UserError as error:
+        out.append({"error": str(error), **error.values})
+print(json.dumps(out))
+"""
+
+
+def find_in_subprocess(hub: LoopbackHub, home: Path, *references: str) -> list[dict[str, Any]]:
+    """Find models in a fresh process: huggingface_hub reads its environment when it is imported."""
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(home),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_TOKEN": "hf_xyz",
+    }
+    run = subprocess.run([sys.executable, "-c", SCRIPT, *references], env=environment, capture_output=True, check=True)
+    assert b"hf_xyz" not in run.stdout + run.stderr
+    answers: list[dict[str, Any]] = json.loads(run.stdout)
+    return answers
+
+
+def test_a_repository_is_fetched_once_and_pinned_ones_need_no_request(hub: LoopbackHub, tmp_path: Path) -> None:
+    sha = hub.repositories["org/sentiment"].sha
+    (found,) = find_in_subprocess(hub, tmp_path, f"hf:org/sentiment@{sha}")
+    assert found["shown"] == f"org/sentiment@{sha[:8]}"
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(found["files"])
+    assert found["last"] == [1.0]
+    hub.requests.clear()
+    (again,) = find_in_subprocess(hub, tmp_path, f"hf:org/sentiment@{sha}")
+    assert again["shown"] == found["shown"]
+    assert hub.requests == []
+
+
+def test_a_pipeline_repository_brings_all_its_parts(hub: LoopbackHub, tmp_path: Path) -> None:
+    (found,) = find_in_subprocess(hub, tmp_path, "hf:org/emoji@main")
+    assert {"unet", "vae", "text_encoder", "tokenizer", "scheduler", "model_index.json"} <= set(found["files"])
+    assert found["size"] > 1_000_000
+
+
+def test_what_the_hub_does_not_give_is_told_apart_for_the_host(hub: LoopbackHub, tmp_path: Path) -> None:
+    gated, missing, revision, pickled = find_in_subprocess(
+        hub, tmp_path, "hf:org/gated@main", "hf:org/nothing@main", "hf:org/sentiment@v9", "hf:org/pickled@main"
+    )
+    assert gated["error"] == "The model org/gated isn't available on this server yet."
+    assert "Accept the licence" in gated["hint"]
+    assert "HF_TOKEN" in missing["hint"]
+    assert "v9" in revision["hint"]
+    assert "safetensors" in pickled["error"]

@@ -1,0 +1,113 @@
+"""Test what the configuration accepts and how it complains."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from bot.config import Settings, discord_token, load_settings, parse_settings
+from bot.errors import ConfigError
+from bot.inference.pipelines.imagine import ImagineSettings
+from bot.inference.registry import TASKS
+
+EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
+
+
+def test_the_example_is_valid() -> None:
+    settings = load_settings(EXAMPLE)
+    assert settings.tasks.keys() == TASKS.keys()
+    assert settings.task(ImagineSettings).models[0].startswith("hf:CompVis/stable-diffusion-v1-4@")
+
+
+def test_the_example_has_every_key_with_its_default() -> None:
+    """Models apart: the example names the hubs', the defaults are the bundled ones."""
+    shown: dict[str, Any] = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
+    plain = parse_settings({})
+    for table, field in type(plain).model_fields.items():
+        values = getattr(plain, table)
+        assert isinstance(values, BaseModel), field
+        keys = set(type(values).model_fields)
+        assert set(shown[table]) == keys, table
+        for key in keys - {"models", "pairs"}:
+            default = getattr(values, key)
+            assert shown[table][key] == (list(default) if isinstance(default, tuple) else default), (table, key)
+
+
+def test_without_a_file_the_bundled_models_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings()
+    assert all(reference.startswith("bundled:") for task in settings.tasks.values() for reference in task.references)
+
+
+def test_config_toml_in_the_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.toml").write_text("[queue]\nper_user = 3\n", encoding="utf-8")
+    assert load_settings().queue.per_user == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"quue": {}}, "quue: there is no such key. Allowed here: discord, queue,"),
+        ({"queue": {"capasity": 1}}, "queue.capasity: there is no such key. Allowed here: capacity, per_guild"),
+        ({"queue": {"capacity": 0}}, "queue.capacity: input should be greater than or equal to 1"),
+        ({"queue": {"capacity": "5"}}, "queue.capacity: input should be a valid integer"),
+        ({"queue": {"capacity": True}}, "queue.capacity: input should be a valid integer"),
+        ({"queue": {"expire_s": -1}}, "queue.expire_s: input should be greater than 0"),
+        ({"queue": 3}, "queue: input should be an object"),
+        ({"devices": {"use": "gpu"}}, 'devices.use: allowed are "auto" and lists of names like "cpu"'),
+        ({"devices": {"use": ["cuda"]}}, "devices.use: allowed are"),
+        ({"devices": {"use": []}}, "devices.use: allowed are"),
+        ({"imagine": {"models": ["foo"]}}, "imagine.models.0: a model reference is hf:ORG/NAME@REVISION"),
+        ({"imagine": {"models": []}}, "imagine.models: "),
+        ({"translate": {"pairs": [{"from": "en"}]}}, "translate.pairs.0.to: field required"),
+        ({"discord": {"token": "abc"}}, "discord.token: secrets belong in the environment"),
+        ({"discord": {"log_level": "LOUD"}}, "discord.log_level: input should be 'DEBUG', 'INFO'"),
+        ({"store": {"url": "nonsense"}}, "store.url: this is no database URL"),
+    ],
+)
+def test_a_mistake_is_named_with_its_key(values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_settings(values)
+    assert complaint in str(error.value)
+
+
+def test_all_mistakes_are_named_at_once_and_values_are_not_shown() -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_settings({"queue": {"capacity": 0, "x": "secret-one"}, "discord": {"token": "secret-two"}})
+    text = str(error.value)
+    assert all(key in text for key in ("queue.capacity", "queue.x", "discord.token"))
+    assert "secret-" not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"), [(b"[queue", "is no valid TOML"), (b"\xff\xfe", "can't be read"), (None, "There is no")]
+)
+def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes | None, complaint: str) -> None:
+    path = tmp_path / "config.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=complaint):
+        load_settings(path)
+
+
+def test_settings_never_change() -> None:
+    settings: Settings = parse_settings({})
+    with pytest.raises(ValueError, match="frozen"):
+        settings.queue.capacity = 5  # type: ignore[misc]
+
+
+def test_a_missing_token_tells_how_to_get_one() -> None:
+    with pytest.raises(ConfigError, match="Reset Token") as error:
+        discord_token({})
+    assert "permissions=52224" in str(error.value)
+
+
+def test_a_token_is_not_shown() -> None:
+    token = discord_token({"DISCORD_TOKEN": " abc.def "})
+    assert "abc" not in repr(token)
+    assert token.get_secret_value() == "abc.def"
