@@ -11,14 +11,17 @@ from bot.jobs.local import LocalExecutor
 from bot.jobs.store import NoStore, Store
 
 
-def make_engine(settings: Settings, *, store: Store | None = None) -> Engine:
-    """Return an engine with one local worker for each configured device; without a store, jobs aren't kept."""
+def make_engine(settings: Settings, *, store: Store | None = None, eager: bool = True) -> Engine:
+    """Return an engine with one local worker for each configured device; without a store, jobs aren't kept.
+
+    Workers start with an `eager` engine, else with their first job.
+    """
     level = logging.getLogger().getEffectiveLevel()
     workers = [
         WorkerOptions(device, settings.tasks, settings.devices.idle_unload_s, level)
         for device in settings.devices.devices()
     ]
-    executor = LocalExecutor(workers, job_timeout_s=settings.queue.job_timeout_s)
+    executor = LocalExecutor(workers, job_timeout_s=settings.queue.job_timeout_s, eager=eager)
     return Engine(executor=executor, store=store or NoStore(), tasks=settings.tasks, limits=settings.queue)
 
 

@@ -65,7 +65,7 @@ class Session:
     async def _run(
         self, task: str, requests: Iterable[Any], show: Show, names: Sequence[str], options: dict[str, Any]
     ) -> None:
-        engine = make_engine(self._relaxed())
+        engine = make_engine(self._relaxed(), eager=False)
         await engine.start()
         try:
             async with _live_status(self.json) as watch:

@@ -73,6 +73,7 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
     cache = ModelCache(options.device, budget_bytes=options.device.budget_bytes(), idle_unload_s=options.idle_unload_s)
     connection.send(Hello(os.getpid()))
     _serve(inbox, cache, options)
+    os._exit(0)  # nothing is left to do, and tearing torch down takes a while
 
 
 def _serve(inbox: _Inbox, cache: ModelCache, options: WorkerOptions) -> None:
@@ -106,8 +107,10 @@ def _quiet_libraries(level: int) -> None:
 
 
 def _no_progress_bars() -> None:
+    from tqdm import tqdm
     from transformers.utils import logging as transformers_logging
 
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system, which a killed worker leaves behind
     transformers_logging.disable_progress_bar()
 
 

@@ -28,15 +28,17 @@ _HEALTHY_AFTER_S = 60.0
 class LocalExecutor:
     """Own one worker process for each device of this machine.
 
-    `job_timeout_s` is how long a running batch may be silent before its worker counts as hanging.
+    `job_timeout_s` is how long a running batch may be silent before its worker counts as hanging. An `eager` executor
+    starts its workers at once, any other when a device gets its first batch.
     """
 
-    def __init__(self, workers: Sequence[WorkerOptions], *, job_timeout_s: float = 600.0) -> None:
+    def __init__(self, workers: Sequence[WorkerOptions], *, job_timeout_s: float = 600.0, eager: bool = True) -> None:
+        self._eager = eager
         self.devices = [LocalDevice(options, job_timeout_s=job_timeout_s) for options in workers]
 
     async def start(self) -> None:
-        """Start the workers; they import torch while the bot goes on."""
-        for device in self.devices:
+        """Start the workers of an eager executor; they import torch while the bot goes on."""
+        for device in self.devices if self._eager else ():
             device.start()
 
     async def close(self) -> None:
@@ -74,6 +76,7 @@ class _Worker:
             self.report.set_result(report)
         elif error is not None:
             self.report.set_exception(error)
+            self.report.exception()  # who waited may have gone: then nobody needs to hear of it
 
     def kill(self) -> None:
         """End the process at once."""

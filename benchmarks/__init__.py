@@ -1,0 +1,1 @@
+"""Measure what docs/performance.md claims. Run as modules: `python -m benchmarks.NAME`."""
