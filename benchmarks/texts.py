@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 
-_WORDS = (
+_WORDS = (  # noqa: SIM905 - easier to read than a list of strings
     "the a and but with from this that they what really quite never always good bad great awful fine love "
     "hate like day night game music movie food people server channel message friend team work code bug "
     "update release picture yesterday today tomorrow morning weather coffee train station beautiful "
     "terrible wonderful boring slow fast "
-).split()  # noqa: SIM905 - easier to read than a list of strings
+).split()
 _MEDIAN_WORDS, _SPREAD, _MOST_WORDS = 14, 0.8, 160
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Read the command line and do what it says."""
-    from bot.cli.app import app
+    try:
+        from bot.cli.app import app
 
-    app()
+        app()
+    except KeyboardInterrupt:  # Ctrl-C while the imports go on
+        sys.exit(130)
 
 
 if __name__ == "__main__":

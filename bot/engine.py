@@ -78,6 +78,7 @@ class Engine:
         if not self._closing:
             await self.drain()
         for job in self._unfinished():
+            job.attempts -= job.state is JobState.RUNNING  # a stop is no death of the worker
             job.update(state=JobState.QUEUED)
             self.store.save(job)
         for task in list(self._tasks):
@@ -214,9 +215,9 @@ class Engine:
         by_id = {job.id: job for job in jobs}
         try:
             report = await device.run(batch, lambda event: _show(by_id, event))
-        except WorkerDied:
+        except WorkerDied as death:
             self._leave(jobs)
-            self._after_death(jobs)
+            self._after_death(jobs, death)
         except Exception:
             log.exception("batch on %s failed", device.name)
             self._leave(jobs)
@@ -254,7 +255,7 @@ class Engine:
                 log.error("job %s failed:\n%s", job.id, outcome.traceback)
             self._finish(job, JobState.FAILED, error=outcome.error or InternalError(f"job {job.id}"))
 
-    def _after_death(self, jobs: Sequence[Job]) -> None:
+    def _after_death(self, jobs: Sequence[Job], death: WorkerDied) -> None:
         """Put the jobs of a lost worker back once; fail one that was running at two deaths."""
         for job in reversed(jobs):
             if self._closing:
@@ -262,7 +263,7 @@ class Engine:
                 job.update(state=JobState.QUEUED)
                 self.store.save(job)
             elif job.attempts >= _MAX_ATTEMPTS:
-                self._finish(job, JobState.FAILED, error=UserError(_POISON))
+                self._finish(job, JobState.FAILED, error=UserError(_POISON if death.started else _NO_WORKER))
             else:
                 job.update(state=JobState.QUEUED, step=0, steps=0, loading=None)
                 self._enqueue(job, front=True)
@@ -353,4 +354,5 @@ _USER_FULL = "You have {limit} jobs waiting already, which is the most for one p
 _GUILD_FULL = "This server has {limit} jobs waiting already, which is the most for one server. Try again in {wait}."
 _ALL_FULL = "The queue is full ({limit} jobs). Try again in {wait}."
 _POISON = "This job stopped the worker twice, so it won't be tried again. Try it with other options."
+_NO_WORKER = "The models can't be run here just now; the bot's log says why. Try again later."
 _EXPIRED = "This job waited for {waited} without a turn and was dropped. Send it again when there is less to do."

@@ -46,17 +46,18 @@ class Posting:
 
     async def answer(self, answer: Answer) -> None:
         """Post the answer where the person can see it; where that isn't possible, say so in the log."""
-        answer = await asyncio.to_thread(fit, answer, self.address.upload_limit)
         try:
-            if not await self._by_token(answer):
-                await self._by_bot(answer)
-        except discord.Forbidden as error:
-            log.warning("job %s: the bot may not post its answer: %s", self._job_id, error)
+            await self._post(await asyncio.to_thread(fit, answer, self.address.upload_limit))
+        except (discord.Forbidden, discord.NotFound) as error:
+            log.warning("the answer of job %s can't be posted: %s", self._job_id, error)
         except discord.HTTPException as error:
             if error.code != _TOO_LARGE:
                 raise
-            text = _("The answer is too large to upload here.")
-            await self._edit(content=text, attachments=[], view=None)
+            await self._post(Answer(text=_("The answer is too large to upload here.")))
+
+    async def _post(self, answer: Answer) -> None:
+        if not await self._by_token(answer):
+            await self._by_bot(answer)
 
     async def _by_token(self, answer: Answer) -> bool:
         """Edit the interaction's message; return False when its token doesn't work any more."""

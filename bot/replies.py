@@ -13,6 +13,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import discord
 
 from bot.address import Address
@@ -24,6 +25,7 @@ from bot.texts import use_locale
 from bot.tree import unexpected
 from bot.views.answer import Answer
 from bot.views.progress import ProgressText
+from bot.views.text import plain
 
 if TYPE_CHECKING:
     from bot.bot import Bot
@@ -33,6 +35,7 @@ EDIT_EVERY_S = 1.0
 _FIRST_LOOK_S = 0.15
 _LONG_WAIT_S = 2.0
 _LAST_POSTS_S = 5.0
+_POST_AGAIN_AFTER_S = (5, 30, 120)
 Renderer = Callable[[Any, Any], Answer]
 Waiting = Callable[[Awaitable[None]], Awaitable[None]]
 
@@ -70,8 +73,13 @@ class Replies:
             job = await self._submit(interaction, task, request, private=private)
         else:
             job = await self._submit(interaction, task, await _soon(interaction, request, private), private=private)
-        if not interaction.response.is_done():
-            await interaction.response.defer(ephemeral=private, thinking=True)
+        try:
+            if not interaction.response.is_done():
+                await interaction.response.defer(ephemeral=private, thinking=True)
+        except discord.HTTPException:  # too late or deleted: nobody sees that the job was taken
+            self._bot.engine.cancel(job.id)
+            self._bot.engine.answered(job)
+            raise
         await self.follow(job)
 
     async def follow(self, job: Job) -> None:
@@ -83,8 +91,18 @@ class Replies:
         await self.waiting(self._until_ended(job, posting))
         if job.state.final:
             async with self._posting():
-                await posting.answer(self._render(job))
+                await self._deliver(posting, self._render(job))
                 self._bot.engine.answered(job)
+
+    async def _deliver(self, posting: Posting, answer: Answer) -> None:
+        """Post an answer, again after a while when Discord has trouble; after the last try the next start posts it."""
+        for wait_s in _POST_AGAIN_AFTER_S:
+            try:
+                return await posting.answer(answer)
+            except (discord.DiscordServerError, aiohttp.ClientError, OSError) as error:
+                log.warning("an answer can't be posted now, trying again in %d s: %s", wait_s, error)
+            await asyncio.sleep(wait_s)
+        return await posting.answer(answer)
 
     def resume(self, job: Job) -> None:
         """Answer a job of the last run in the background."""
@@ -108,7 +126,7 @@ class Replies:
         try:
             yield
         finally:
-            self._posting_now.discard(task)  # type: ignore[arg-type]
+            self._posting_now.discard(task)
 
     async def _submit(
         self, interaction: discord.Interaction[Any], task: str, request: Request, *, private: bool
@@ -137,6 +155,7 @@ class Replies:
                 continue
             if not await posting.progress(text):
                 self._bot.engine.cancel(job.id)
+                await job.finished.wait()
             shown = text
             await _ended_within(job, EDIT_EVERY_S)
 
@@ -144,7 +163,7 @@ class Replies:
         if job.result is not None:
             return self._renderers[job.task](job.request, job.result)
         if isinstance(job.error, UserError):
-            return Answer(text=str(job.error))
+            return Answer(text=plain(str(job.error)))
         return Answer(text=unexpected(job.error or RuntimeError(f"job {job.id} has no result")))
 
     def _forget(self, task: asyncio.Task[None]) -> None:

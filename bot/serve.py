@@ -7,10 +7,12 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import discord
+from filelock import FileLock, Timeout
+from sqlalchemy.engine import make_url
 
 from bot.bot import Bot
 from bot.compose import make_engine, make_store
@@ -50,12 +52,31 @@ async def sync(config: Path | None) -> None:
 
 @contextlib.asynccontextmanager
 async def _engine(settings: Settings) -> AsyncIterator[tuple[Engine, Bot]]:
-    engine = make_engine(settings, store=make_store(settings))
+    with _alone_with(settings.store.url):
+        engine = make_engine(settings, store=make_store(settings))
+        try:
+            unanswered = await engine.start()
+            yield engine, Bot(engine=engine, settings=settings, unanswered=unanswered)
+        finally:
+            await engine.close()
+
+
+@contextlib.contextmanager
+def _alone_with(store_url: str) -> Iterator[None]:
+    """Keep a second bot off the same SQLite file: both would answer its jobs."""
+    url = make_url(store_url)
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        yield
+        return
     try:
-        unanswered = await engine.start()
-        yield engine, Bot(engine=engine, settings=settings, unanswered=unanswered)
-    finally:
-        await engine.close()
+        with FileLock(f"{url.database}.lock", timeout=0):
+            yield
+    except Timeout:
+        raise UserError(
+            "Another hubcord is running with this job store ({path}). Stop it first.", path=url.database
+        ) from None
+    except OSError as error:
+        raise UserError("The job store's folder can't be written: {why}", why=error) from error
 
 
 async def _until_stopped(serving: asyncio.Task[None]) -> None:

@@ -59,7 +59,7 @@ def classify(
 
 @app.command()
 def imagine(
-    prompt: Annotated[list[str], typer.Argument(help="Prompts; each is one job.")],
+    prompt: Annotated[str, typer.Argument(help="What to show; a single - reads lines from standard input.")],
     negative: Annotated[str, typer.Option(help="What the picture should not show.")] = "",
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same picture.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps.")] = None,
@@ -86,7 +86,7 @@ def imagine(
                 seed=secrets.randbelow(MAX_SEED) if seed is None else seed,
                 **options,
             )
-            for text in _lines(prompt)
+            for text in _lines([prompt])
         )
         session.run("imagine", requests, show.imagine, out=out)
 

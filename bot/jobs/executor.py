@@ -9,7 +9,11 @@ from bot.inference.messages import Batch, BatchReport, Event
 
 
 class WorkerDied(Exception):
-    """Tell that the worker was lost in the middle of a batch: killed, crashed or hanging."""
+    """Tell that the worker was lost: killed, crashed or hanging. It may never have `started`."""
+
+    def __init__(self, *, started: bool = True) -> None:
+        super().__init__()
+        self.started = started
 
 
 class DeviceHandle(Protocol):

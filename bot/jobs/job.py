@@ -78,6 +78,10 @@ class Job:
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def __post_init__(self) -> None:
+        if self.state.final:  # read back from the store
+            self.finished.set()
+
     @property
     def state(self) -> JobState:
         """Return where the job stands."""

@@ -60,7 +60,7 @@ class SqlStore:
             async with self._engine.begin() as connection:
                 await connection.run_sync(_metadata.create_all)
                 old = time.time() - self._keep_s
-                await connection.execute(sa.delete(_jobs).where(_jobs.c.answered, _jobs.c.created_at < old))
+                await connection.execute(sa.delete(_jobs).where(_jobs.c.created_at < old))
         except (SQLAlchemyError, OSError) as error:
             raise UserError("The job store can't be opened: {why}", why=error) from error
         self._writer = asyncio.create_task(self._write(), name="store writer")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import discord
 
 QUOTE_CHARS = 300
+_ANYWHERE = re.compile(r"([\\*_~`|\[<])")
+_AT_LINE_START = re.compile(r"^(\s*)([>#-])", re.MULTILINE)
 _FILLED, _EMPTY = "▰", "▱"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -15,9 +19,12 @@ def cut(text: str, chars: int) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a text with everything escaped that Discord would format, link or turn into a mention."""
-    escaped = discord.utils.escape_mentions(discord.utils.escape_markdown(text, ignore_links=False))
-    return escaped.replace("<", "\\<").replace("\\\\<", "\\<")
+    """Return a text with everything escaped that Discord would format, link or turn into a mention.
+
+    `discord.utils.escape_markdown` misses the second of two masked links in a line, and everything in `<…>`.
+    """
+    escaped = _AT_LINE_START.sub(r"\1\\\2", _ANYWHERE.sub(r"\\\1", text))
+    return discord.utils.escape_mentions(escaped)
 
 
 def quote(text: str, chars: int = QUOTE_CHARS) -> str:

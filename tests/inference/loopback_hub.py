@@ -73,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.requests.append(f"{self.command} {self.path}")
         self.route(unquote(urlsplit(self.path).path).strip("/").split("/"))
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
 
     def route(self, parts: list[str]) -> None:
         raise NotImplementedError

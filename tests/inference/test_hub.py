@@ -17,7 +17,7 @@ from bot.errors import BadInput, ModelUnavailable
 from bot.inference.device import Device
 from bot.inference.hub import find_model
 from bot.inference.models import ModelCache
-from bot.inference.pipelines.classify import _Picture, load_classifier
+from bot.inference.pipelines.classify import load_classifier
 from bot.inference.reference import parse_reference
 from tests.inference.loopback_hub import LoopbackHub, serve_hub
 from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
@@ -74,8 +74,9 @@ def test_a_classifier_from_a_folder(tmp_path: Path) -> None:
     from PIL import Image
 
     files = find_model(f"path:{tiny_classifier(tmp_path / 'vit')}")
-    (result,) = load_classifier(files, CPU)([_Picture(Image.new("RGB", (40, 30)), top=2)])
-    assert [label.label for label in result.labels][0] in {"cat", "dog", "tree"}
+    classifier = load_classifier(files, CPU)
+    (result,) = classifier([classifier.prepare(Image.new("RGB", (40, 30)), top=2)])
+    assert result.labels[0].label in {"cat", "dog", "tree"}
     assert (len(result.labels), result.width, result.height) == (2, 40, 30)
 
 
@@ -94,10 +95,10 @@ def test_torchvision_with_its_own_transforms_and_categories(tmp_path: Path, monk
     results = []
     for name in ("shufflenet_v2_x0_5", "ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1"):
         classifier = load_classifier(find_model(f"torchvision:{name}"), CPU)
-        results += classifier([_Picture(Image.linear_gradient("L").convert("RGB"), top=3)])
+        results += classifier([classifier.prepare(Image.linear_gradient("L").convert("RGB"), top=3)])
     assert results[0] == results[1]
     assert results[0].model == "shufflenet_v2_x0_5@IMAGENET1K_V1"
-    assert set(label.label for label in results[0].labels) < set(weights.meta["categories"])
+    assert {label.label for label in results[0].labels} < set(weights.meta["categories"])
 
 
 @pytest.mark.parametrize("name", ["nonsense", "ResNet50_Weights.NONSENSE", "fasterrcnn_resnet50_fpn"])
@@ -147,7 +148,8 @@ for reference in sys.argv[1:]:
     shares = []
     try:
         files = find_model(reference, shares.append)
-        out.append({"shown": files.shown, "size": files.size_bytes, "last": shares[-1:] , "files": sorted(p.name for p in files.folder.rglob("*"))})
+        out.append({"shown": files.shown, "size": files.size_bytes, "last": shares[-1:],
+                    "files": sorted(p.name for p in files.folder.rglob("*"))})
     except UserError as error:
         out.append({"error": str(error), **error.values})
 print(json.dumps(out))

@@ -80,36 +80,35 @@ class ClassifyPipeline:
 
     def run(self, requests: Sequence[ClassifyRequest], context: Context) -> list[Result | Exception]:
         """Return a ClassifyResult for each request, or BadInput for one that is no picture."""
+        classifier: _ImageClassifier = context.load(requests[0].model, load_classifier)
         answers: dict[int, Result | Exception] = {}
         pictures: dict[int, _Picture] = {}
         for index, request in enumerate(requests):
             try:
                 image = decode_image(request.image, max_pixels=self._settings.max_pixels)
-                pictures[index] = _Picture(image, request.top)
+                pictures[index] = classifier.prepare(image, request.top)
             except UserError as error:
                 answers[index] = error
         if pictures:
-            classifier: _ImageClassifier = context.load(requests[0].model, load_classifier)
             answers |= zip(pictures, classifier(list(pictures.values())), strict=True)
         return [answers[index] for index in range(len(requests))]
 
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    image: Any
+    """Hold what is needed of a picture: `pixels` (3, height, width) as the model takes them, the size it had."""
+
+    pixels: Any
+    size: tuple[int, int]
+    thumbnail: bytes
     top: int
 
 
 class _ImageClassifier:
-    """Hold an image-classification model, its preprocessing and its labels."""
+    """Hold an image-classification model, its preprocessing (a PIL image to a tensor) and its labels."""
 
     def __init__(
-        self,
-        model: Any,
-        preprocess: Callable[[list[Any]], Any],
-        labels: list[str],
-        shown: str,
-        device: Device,
+        self, model: Any, preprocess: Callable[[Any], Any], labels: list[str], shown: str, device: Device
     ) -> None:
         self.model = model.to(device.name, device.dtype).eval()
         self._preprocess = preprocess
@@ -117,11 +116,15 @@ class _ImageClassifier:
         self._shown = shown
         self._device = device
 
+    def prepare(self, image: Any, top: int) -> _Picture:
+        """Return what the model needs of a picture, which may then be forgotten."""
+        return _Picture(self._preprocess(image), image.size, _thumbnail(image), top)
+
     def __call__(self, pictures: Sequence[_Picture]) -> list[ClassifyResult]:
         """Classify pictures: pixels (batch, 3, height, width) to probabilities (batch, labels)."""
         import torch
 
-        pixels = self._preprocess([picture.image for picture in pictures])
+        pixels = torch.stack([picture.pixels for picture in pictures])
         with torch.inference_mode():
             output = self.model(pixels.to(self._device.name, self._device.dtype))
         probabilities = getattr(output, "logits", output).float().softmax(-1).cpu()
@@ -131,10 +134,8 @@ class _ImageClassifier:
         best = row.topk(min(picture.top, len(self._labels)))
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         labels = tuple(Label(label=self._labels[i], score=score) for i, score in pairs)
-        width, height = picture.image.size
-        return ClassifyResult(
-            model=self._shown, labels=labels, width=width, height=height, thumbnail=_thumbnail(picture.image)
-        )
+        width, height = picture.size
+        return ClassifyResult(model=self._shown, labels=labels, width=width, height=height, thumbnail=picture.thumbnail)
 
 
 def _thumbnail(image: Any) -> bytes:
@@ -156,30 +157,32 @@ def load_classifier(files: ModelFiles, device: Device) -> _ImageClassifier:
     model = AutoModelForImageClassification.from_pretrained(files.folder, use_safetensors=True, dtype=device.dtype)
     labels = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
 
-    def preprocess(images: list[Any]) -> Any:
-        return processor(images=images, return_tensors="pt")["pixel_values"]
+    def preprocess(image: Any) -> Any:
+        return processor(images=[image], return_tensors="pt")["pixel_values"][0]
 
     return _ImageClassifier(model, preprocess, labels, files.shown, device)
 
 
 def _load_torchvision(files: ModelFiles, device: Device) -> _ImageClassifier:
     """Load torchvision's own builder with the transforms and categories of its weights."""
-    import torch
     from torchvision import models
 
-    name = files.reference.name
+    builder, weights = _find_torchvision(files.reference.name)
+    model = models.get_model(builder, weights=weights)
+    shown = f"{builder}@{weights.name}"
+    return _ImageClassifier(model, weights.transforms(), list(weights.meta["categories"]), shown, device)
+
+
+def _find_torchvision(name: str) -> tuple[str, Any]:
+    """Return the builder and the weights that `resnet50` or `ResNet50_Weights.IMAGENET1K_V2` means."""
+    from torchvision import models
+
+    known = models.list_models(module=models)
     try:
         weights = models.get_weight(name) if "." in name else models.get_model_weights(name).DEFAULT
-        builder = name if "." not in name else type(weights).__name__.removesuffix("_Weights").lower()
-        if builder not in models.list_models(module=models):
-            raise ValueError(builder)
-        labels = weights.meta["categories"]
-        transform = weights.transforms()
     except (KeyError, ValueError, AttributeError):
-        raise ModelUnavailable("torchvision has no classification model “{name}”.", name=name) from None
-    model = models.get_model(builder, weights=weights)
-
-    def preprocess(images: list[Any]) -> Any:
-        return torch.stack([transform(image) for image in images])
-
-    return _ImageClassifier(model, preprocess, list(labels), f"{builder}@{weights.name}", device)
+        weights = None
+    builder = type(weights).__name__.removesuffix("_Weights").lower() if "." in name else name
+    if weights is None or builder not in known:
+        raise ModelUnavailable("torchvision has no classification model “{name}”.", name=name)
+    return builder, weights
