@@ -7,8 +7,7 @@ import contextlib
 import heapq
 import logging
 import time
-from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bot.config import QueueSettings
 from bot.durations import spoken
@@ -16,11 +15,12 @@ from bot.errors import JobCancelled, JobExpired, Refused, UserError
 from bot.inference.messages import Batch, BatchItem, BatchReport, Event, Loading, Progress, Started
 from bot.inference.pipeline import Failure, Outcome, Request
 from bot.inference.settings import TaskSettings
+from bot.jobs.admission import Admission
 from bot.jobs.estimate import Estimator
 from bot.jobs.executor import DeviceHandle, Executor, WorkerDied
 from bot.jobs.forecast import forecast
 from bot.jobs.job import Job, JobState, Requester
-from bot.jobs.queue import BatchLimits, JobQueue, guild_key
+from bot.jobs.queue import BatchLimits, JobQueue
 from bot.jobs.store import Store
 
 log = logging.getLogger(__name__)
@@ -45,14 +45,18 @@ class Engine:
         self.tasks = tasks
         self.limits = limits
         self.estimator = Estimator()
-        self.jobs: dict[str, Job] = {}
+        self._admission = Admission(limits)
         self._queue = JobQueue(cost=lambda job: self.estimator.seconds(job.request), limits=self._batch_limits)
         self._deadlines: list[tuple[float, str]] = []
         self._forecast_due: asyncio.TimerHandle | None = None
-        self._held: Counter[Hashable] = Counter()
         self._running: dict[str, _Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+
+    @property
+    def jobs(self) -> Mapping[str, Job]:
+        """Return the jobs that wait or run, by id."""
+        return self._admission.jobs
 
     async def start(self) -> list[Job]:
         """Open the store and the devices; return the jobs of the last run that still need an answer."""
@@ -100,11 +104,14 @@ class Engine:
         self.tasks[task].check(request)
         job = Job(task=task, request=request, requester=requester, reply_to=reply_to)
         job.expires_at = job.created_at + self.limits.expire_s
-        self._admit(job)
+        if self._closing:
+            raise Refused("The bot is restarting. Try again in a minute.", retry_after_s=60)
+        self._admission.check(job)
+        self._admission.hold(job)
         try:
             await self.store.add(job)
         except BaseException:
-            self._release(job)
+            self._admission.release(job)
             raise
         self._enqueue(job)
         self._dispatch()
@@ -134,35 +141,6 @@ class Engine:
         """Return the jobs that devices work on."""
         return [run.job for run in self._running.values()]
 
-    # Admission
-
-    def _admit(self, job: Job) -> None:
-        """Count the job in; raise Refused when a limit is reached."""
-        if self._closing:
-            raise Refused("The bot is restarting. Try again in a minute.", retry_after_s=60)
-        checks: tuple[tuple[Hashable, int, str], ...] = (
-            (_user_key(job), self.limits.per_user, _USER_FULL),
-            (_guild_key(job), self.limits.per_guild, _GUILD_FULL),
-            ("all", self.limits.capacity, _ALL_FULL),
-        )
-        for key, limit, template in checks:
-            if self._held[key] >= limit:
-                wait_s = self._room_in_s(key)
-                raise Refused(template, limit=limit, wait=spoken(wait_s), retry_after_s=wait_s)
-        self._held.update(key for key, _, _ in checks)
-        self.jobs[job.id] = job
-
-    def _room_in_s(self, key: Hashable) -> float:
-        """Return the seconds until one of the jobs counted under `key` should be done."""
-        own = (job for job in self.jobs.values() if key in (_user_key(job), _guild_key(job), "all"))
-        waits = (job.status.starts_in_s or 0.0 for job in own)
-        return max(min(waits, default=0.0), 5.0)
-
-    def _release(self, job: Job) -> None:
-        if self.jobs.pop(job.id, None) is not None:
-            self._held.subtract((_user_key(job), _guild_key(job), "all"))
-            self._held += Counter()
-
     def _recover(self, job: Job) -> None:
         """Put a job of the last run back: queued again, or failed when it was running at two deaths."""
         if job.state.final:
@@ -172,8 +150,7 @@ class Engine:
             self.store.save(job)
             return
         job.update(state=JobState.QUEUED)
-        self._held.update((_user_key(job), _guild_key(job), "all"))
-        self.jobs[job.id] = job
+        self._admission.hold(job)
         self._enqueue(job)
 
     def _enqueue(self, job: Job, *, front: bool = False) -> None:
@@ -270,7 +247,7 @@ class Engine:
                 self.store.save(job)
 
     def _finish(self, job: Job, state: JobState, **end: object) -> None:
-        self._release(job)
+        self._admission.release(job)
         if job.finish(state, **end):  # type: ignore[arg-type]
             self.store.save(job)
 
@@ -342,17 +319,6 @@ def _show(jobs: Mapping[str, Job], event: Event) -> None:
             job.update(loading=None)
 
 
-def _user_key(job: Job) -> Hashable:
-    return ("user in guild", guild_key(job.requester), job.requester.user_id)
-
-
-def _guild_key(job: Job) -> Hashable:
-    return ("guild", guild_key(job.requester))
-
-
-_USER_FULL = "You have {limit} jobs waiting already, which is the most for one person. Try again in {wait}."
-_GUILD_FULL = "This server has {limit} jobs waiting already, which is the most for one server. Try again in {wait}."
-_ALL_FULL = "The queue is full ({limit} jobs). Try again in {wait}."
 _POISON = "This job stopped the worker twice, so it won't be tried again. Try it with other options."
 _NO_WORKER = "The models can't be run here just now; the bot's log says why. Try again later."
 _EXPIRED = "This job waited for {waited} without a turn and was dropped. Send it again when there is less to do."

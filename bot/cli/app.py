@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from bot.errors import BadInput
 from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings
 from bot.inference.pipelines.imagine import MAX_SEED, ImagineRequest, ImagineSettings, read_size
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentSettings
-from bot.inference.pipelines.translate import TranslateSettings
+from bot.inference.pipelines.translate import TranslateRequest, TranslateSettings
 
 app = typer.Typer(
     name="hubcord",
@@ -105,8 +105,12 @@ def translate(
     """Translate each text."""
     with Session.open(config, json=json) as session:
         settings = session.settings.task(TranslateSettings)
-        settings.request("-", to=to, source=source, model=model)
-        requests = (_make(settings.request, text, to=to, source=source, model=model) for text in _lines(texts))
+        build: Callable[..., TranslateRequest] = settings.request
+        if model is not None and model not in settings.references:
+            build = settings.request_of_model
+        options = {"to": to, "source": source, "model": model}
+        build("-", **options)
+        requests = (_make(build, text, **options) for text in _lines(texts))
         session.run("translate", requests, show.translate)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,17 +14,21 @@ from bot.inference.hub import ModelFiles
 from bot.inference.languages import Detected, detect_language, language_code, language_name
 from bot.inference.pipeline import Context, Request, Result
 from bot.inference.reference import parse_reference
+from bot.inference.sentences import split_text
 from bot.inference.settings import Frozen, Reference, TaskSettings
 
 MAX_CHARS = 6_000
-_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+")
 _LONGEST_TOKENS = 512
 _SENTENCES_AT_ONCE = 16
 
 
+ANY = ""
+"""The source of a route whose model's language isn't known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Say that `model` translates from the language `source`."""
+    """Say that `model` translates from the language `source`, or from ANY."""
 
     source: str
     model: str
@@ -120,6 +123,12 @@ class TranslateSettings(TaskSettings):
         routes = tuple({route.source: route for route in reversed(routes)}.values())
         return TranslateRequest(model=routes[0].model, text=text, to=target, routes=routes, detect=origin is None)
 
+    def request_of_model(self, text: str, *, to: str, source: str | None, model: str) -> TranslateRequest:
+        """Build a request for any model at all, which the host names; raise BadInput."""
+        parse_reference(model)
+        route = Route(read_language(source) if source else ANY, model)
+        return TranslateRequest(model=model, text=text, to=read_language(to), routes=(route,), detect=source is None)
+
     def _pairs_of(self, model: str | None) -> list[Pair]:
         names = [(pair.model, parse_reference(pair.model).short_name) for pair in self.pairs]
         pairs = [pair for pair, known in zip(self.pairs, names, strict=True) if model is None or model in known]
@@ -179,6 +188,8 @@ def _plan(request: TranslateRequest) -> Route | BadInput:
         return request.routes[0]
     sources = {route.source: route for route in request.routes}
     found: Detected = detect_language(request.text, [*sources, request.to])
+    if ANY in sources:
+        return Route(found.code, sources[ANY].model)
     if found.code == request.to:
         return BadInput(
             "This looks like {to} already. If it isn't, say which language it is in with “from”.",
@@ -210,16 +221,15 @@ class _Translator:
         self, requests: Sequence[TranslateRequest], chosen: list[int], route: Route, context: Context
     ) -> dict[int, Result | Exception]:
         """Translate the chosen requests, sentence by sentence, all their sentences in common batches."""
-        pieces = [(i, piece) for i in chosen for piece in split_sentences(requests[i].text)]
-        translated = self._translate(
-            [piece.strip() for _, piece in pieces], lambda: all(map(context.cancelled, chosen))
-        )
+        pieces = {i: split_text(requests[i].text) for i in chosen}
+        sentences = dict.fromkeys(p.body for part in pieces.values() for p in part if p.translatable)
+        translations = self._translate(list(sentences), lambda: all(map(context.cancelled, chosen)))
         answers: dict[int, Result | Exception] = {}
         for i in chosen:
-            if context.cancelled(i):
+            if len(translations) < len(sentences) or context.cancelled(i):
                 answers[i] = JobCancelled("Cancelled.")
                 continue
-            text = "".join(_framed(p, t) for (j, p), t in zip(pieces, translated, strict=True) if j == i)
+            text = "".join(p.with_body(translations[p.body] if p.translatable else p.body) for p in pieces[i])
             answers[i] = TranslateResult(
                 model=self._shown,
                 text=text.strip(),
@@ -229,19 +239,18 @@ class _Translator:
             )
         return answers
 
-    def _translate(self, sentences: list[str], stopped: Any) -> list[str]:
-        """Translate sentences, those of similar length together."""
-        order = sorted((i for i, s in enumerate(sentences) if s), key=lambda i: len(sentences[i]))
-        out = [""] * len(sentences)
-        for start in range(0, len(order), _SENTENCES_AT_ONCE):
-            part = order[start : start + _SENTENCES_AT_ONCE]
+    def _translate(self, sentences: list[str], stopped: Callable[[], bool]) -> dict[str, str]:
+        """Return the translation of each sentence; those of similar length are translated together."""
+        sentences.sort(key=len)
+        translations: dict[str, str] = {}
+        for start in range(0, len(sentences), _SENTENCES_AT_ONCE):
+            part = sentences[start : start + _SENTENCES_AT_ONCE]
             if stopped():
                 break
-            for i, text in zip(part, self._generate([sentences[i] for i in part], stopped), strict=True):
-                out[i] = text
-        return out
+            translations |= zip(part, self._generate(part, stopped), strict=True)
+        return translations
 
-    def _generate(self, sentences: list[str], stopped: Any) -> list[str]:
+    def _generate(self, sentences: list[str], stopped: Callable[[], bool]) -> list[str]:
         import torch
         from transformers import StoppingCriteriaList
 
@@ -262,24 +271,3 @@ class _Translator:
             )
         texts: list[str] = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
         return texts
-
-
-def split_sentences(text: str) -> list[str]:
-    """Cut a text into sentences that keep their white space, so that joining them gives the text again."""
-    pieces: list[str] = []
-    for line in text.splitlines(keepends=True):
-        start = 0
-        for end in _SENTENCE_END.finditer(line):
-            pieces.append(line[start : end.end()])
-            start = end.end()
-        pieces.append(line[start:])
-    return [piece for piece in pieces if piece]
-
-
-def _framed(piece: str, translation: str) -> str:
-    """Give a translated sentence the white space that its original had around it."""
-    body = piece.strip()
-    if not body:
-        return piece
-    start = piece.index(body)
-    return piece[:start] + translation + piece[start + len(body) :]
