@@ -60,7 +60,10 @@ class Bot(commands.AutoShardedBot):
         self.add_dynamic_items(CancelButton)
         for module in pkgutil.iter_modules(cogs.__path__, "cogs."):
             await self.load_extension(module.name)
-        await self.sync_if_changed()
+        try:
+            await self.sync_if_changed()
+        except discord.DiscordException as error:  # the commands of before still work
+            log.warning("the commands couldn't be registered: %s", error)
         for job in self._unanswered:
             self.replies.resume(job)
 

@@ -11,6 +11,7 @@ import discord
 from bot.address import Address
 from bot.original import edit_original
 from bot.texts import translate as _
+from bot.tree import TROUBLE
 from bot.views.answer import Answer
 from bot.views.cancel import cancel_view
 from bot.views.fitting import fit
@@ -38,8 +39,8 @@ class Posting:
             return True
         try:
             await self._edit(content=text, view=cancel_view(self._job_id))
-        except discord.HTTPException as error:
-            if error.code in _MESSAGE_GONE:
+        except TROUBLE as error:
+            if isinstance(error, discord.HTTPException) and error.code in _MESSAGE_GONE:
                 return False
             log.warning("progress of job %s can't be shown: %s", self._job_id, error)
         return True

@@ -22,7 +22,7 @@ from bot.inference.pipeline import Request
 from bot.jobs.job import Job, Requester
 from bot.posting import Posting
 from bot.texts import use_locale
-from bot.tree import unexpected
+from bot.tree import TROUBLE, unexpected
 from bot.views.answer import Answer
 from bot.views.progress import ProgressText
 from bot.views.text import plain
@@ -76,7 +76,7 @@ class Replies:
         try:
             if not interaction.response.is_done():
                 await interaction.response.defer(ephemeral=private, thinking=True)
-        except discord.HTTPException:  # too late or deleted: nobody sees that the job was taken
+        except TROUBLE:  # too late or deleted: nobody sees that the job was taken
             self._bot.engine.cancel(job.id)
             self._bot.engine.answered(job)
             raise

@@ -30,6 +30,7 @@ async def serve(config: Path | None) -> None:
     """Connect with the token of the environment and serve until SIGINT or SIGTERM; raise UserError."""
     settings = load_settings(config)
     token = discord_token()
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody is spoken to here
     discord.utils.setup_logging(level=logging.getLevelNamesMapping()[settings.discord.log_level])
     async with _engine(settings) as (engine, bot), bot:
         serving = asyncio.create_task(bot.start(token.get_secret_value()), name="bot")

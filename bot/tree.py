@@ -6,6 +6,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import discord
 from discord import app_commands
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from bot.bot import Bot
 
 log = logging.getLogger(__name__)
+TROUBLE = (discord.HTTPException, aiohttp.ClientError, OSError)
+"""What a request to Discord may raise: its refusals, and what happens on the way."""
 _GONE = {10062, 10015, 10008, 40060, 50027}
 
 
@@ -42,7 +45,7 @@ async def tell(interaction: discord.Interaction[Any], error: Exception) -> None:
         return
     try:
         await _send(interaction, _sentence(cause))
-    except discord.HTTPException as failure:
+    except TROUBLE as failure:
         log.warning("an error couldn't be shown: %s", failure)
 
 

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -56,14 +58,22 @@ class SqlStore:
 
     async def open(self) -> None:
         """Connect and make the tables; raise UserError when the database can't be used."""
+        self._check_folder()
         try:
             async with self._engine.begin() as connection:
                 await connection.run_sync(_metadata.create_all)
                 old = time.time() - self._keep_s
                 await connection.execute(sa.delete(_jobs).where(_jobs.c.created_at < old))
         except (SQLAlchemyError, OSError) as error:
+            await self._engine.dispose()
             raise UserError("The job store can't be opened: {why}", why=error) from error
         self._writer = asyncio.create_task(self._write(), name="store writer")
+
+    def _check_folder(self) -> None:
+        """Look before SQLite does: its driver's thread may outlive a connection that failed."""
+        path = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
+        if path and not os.access(Path(path).absolute().parent, os.W_OK):
+            raise UserError("The job store can't be opened: there is no folder for {path} to write in.", path=path)
 
     async def close(self) -> None:
         """Write what is left and disconnect."""

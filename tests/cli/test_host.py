@@ -1,0 +1,80 @@
+"""Test the host's commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bot.bundled.catalog import CACHE_VARIABLE
+from bot.bundled.prepare import prepare
+from bot.cli.app import app
+from bot.jobs.sql_store import SqlStore
+from bot.serve import HEARTBEAT
+
+cli = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISCORD_TOKEN", raising=False)
+
+
+def findings(*arguments: str) -> tuple[int, dict[str, str]]:
+    """Return the doctor's exit code and the level of each finding."""
+    result = cli.invoke(app, ["doctor", "--json", *arguments])
+    return result.exit_code, {finding["about"]: finding["level"] for finding in json.loads(result.stdout)}
+
+
+def test_the_doctor_finds_everything_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare()
+    monkeypatch.setenv("DISCORD_TOKEN", "a.b.c")
+    code, levels = findings()
+    assert code == 0
+    assert set(levels.values()) == {"ok"}
+    assert len([about for about in levels if " model " in about]) == 5
+
+
+def test_the_doctor_finds_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "empty"))
+    (tmp_path / "config.toml").write_text(
+        '[store]\nurl = "sqlite+aiosqlite:////nowhere/at/all.db"\n[classify]\nmodels = ["path:/nowhere"]\n'
+        '[imagine]\nmodels = ["hf:nobody/nothing@main"]\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    code, levels = findings()
+    assert code == 1
+    assert levels["Discord token"] == levels["store"] == levels["classify model path:/nowhere"] == "error"
+    assert levels["sentiment model bundled:minilm-sentiment"] == "error"
+    assert levels["imagine model hf:nobody/nothing@main"] == "warning"
+
+
+def test_the_doctor_reads_out_mistakes_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[queue]\ncapacity = 0\n", encoding="utf-8")
+    result = cli.invoke(app, ["doctor"])
+    assert result.exit_code == 1
+    assert "queue.capacity" in result.stdout
+
+
+@pytest.mark.parametrize(("age_s", "code"), [(0.0, 0), (3_600.0, 1)])
+def test_health_is_a_recent_heartbeat(tmp_path: Path, age_s: float, code: int) -> None:
+    async def beat() -> None:
+        store = SqlStore(f"sqlite+aiosqlite:///{tmp_path}/hubcord.db")
+        await store.open()
+        store.keep(HEARTBEAT, time.time() - age_s)
+        await store.close()
+
+    asyncio.run(beat())
+    assert cli.invoke(app, ["health"]).exit_code == code
+
+
+def test_prepare_names_an_unknown_model() -> None:
+    result = cli.invoke(app, ["prepare", "nonsense"])
+    assert result.exit_code == 1
+    assert "nonsense" in result.stderr

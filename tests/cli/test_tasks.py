@@ -1,0 +1,158 @@
+"""Test the tasks' commands with the bundled models, each as a process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from bot.bundled.prepare import prepare
+from tests.inference.tiny_models import tiny_sentiment
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "bot" / "demo" / "examples"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _models() -> None:
+    prepare()
+
+
+def hubcord(*arguments: str | Path, cwd: Path, stdin: str | bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run the command line in a folder without a configuration."""
+    return subprocess.run(
+        [sys.executable, "-m", "bot", *map(str, arguments)],
+        cwd=cwd,
+        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        capture_output=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def lines_of(run: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run.stdout.decode().splitlines()]
+
+
+def test_sentiment_of_lines_in_their_order(tmp_path: Path) -> None:
+    texts = [
+        "I love this, thank you!",
+        "This is terrible and I hate it.",
+        "word " * 3_000,
+        "The bus leaves at nine.",
+    ] * 30
+    run = hubcord("sentiment", "-", "--json", cwd=tmp_path, stdin="\n".join(texts))
+    assert (run.returncode, run.stderr) == (0, b"")
+    answers = lines_of(run)
+    assert [answer["label"] for answer in answers[:2]] == ["positive", "negative"]
+    assert [answer["label"] for answer in answers] == [answer["label"] for answer in answers[:4]] * 30
+    assert set(answers[0]) == {"label", "score", "scores", "model", "seconds"}
+    assert answers[0]["score"] == max(answers[0]["scores"].values())
+    assert answers[0]["model"].startswith("minilm-sentiment@")
+
+
+def test_bad_lines_fail_alone(tmp_path: Path) -> None:
+    run = hubcord("sentiment", "-", "--json", cwd=tmp_path, stdin=b"good\n\n\xff\xfe bad\n")
+    assert run.returncode == 2
+    assert len(lines_of(run)) == 2
+    assert run.stderr.decode() == "job 2: There is no text. Give some words to look at.\n"
+
+
+def test_nothing_on_standard_input(tmp_path: Path) -> None:
+    run = hubcord("sentiment", "-", "--json", cwd=tmp_path)
+    assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")
+
+
+def test_classify_files_good_and_bad(tmp_path: Path) -> None:
+    (tmp_path / "notes.png").write_text("this is no picture", encoding="utf-8")
+    (tmp_path / "empty.png").touch()
+    files = [EXAMPLES / "cat.jpg", tmp_path / "notes.png", tmp_path / "missing.png", tmp_path, tmp_path / "empty.png"]
+    run = hubcord("classify", *files, EXAMPLES / "coffee.jpg", "--top", "3", "--json", cwd=tmp_path)
+    assert run.returncode == 2
+    cat, coffee = lines_of(run)
+    assert cat["file"].endswith("cat.jpg")
+    assert {"tabby cat", "Egyptian Mau"} <= {label["label"] for label in cat["labels"]}
+    assert coffee["labels"][0]["label"] == "espresso"
+    errors = run.stderr.decode().splitlines()
+    assert [error.rpartition("/")[2].partition(":")[0] for error in errors][:2] == ["notes.png", "missing.png"]
+    assert len(errors) == 4
+
+
+def test_imagine_writes_files_that_say_how_they_were_made(tmp_path: Path) -> None:
+    run = hubcord("imagine", "a red heart", "--seed", "5", "--count", "2", "--out", "made", "--json", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    (answer,) = lines_of(run)
+    assert (answer["seed"], answer["seeds"], answer["prompt"], answer["steps"]) == (5, [5, 6], "a red heart", 20)
+    with Image.open(tmp_path / answer["files"][1]) as second:
+        parameters = json.loads(second.text["hubcord"])  # type: ignore[attr-defined]
+        assert second.text["parameters"].startswith("a red heart\nSteps: 20, Sampler:")  # type: ignore[attr-defined]
+        pixels = second.tobytes()
+    assert (parameters["seed"], parameters["prompt"]) == (6, "a red heart")
+
+    again = hubcord("imagine", "a red heart", "--seed", "6", "--json", "--out", "made", cwd=tmp_path)
+    (alone,) = lines_of(again)
+    assert alone["files"] != answer["files"][1:]
+    with Image.open(tmp_path / alone["files"][0]) as image:
+        difference = max(abs(a - b) for a, b in zip(image.tobytes(), pixels, strict=True))
+    assert difference <= 2
+
+
+def test_imagine_hints_when_it_knows_no_word(tmp_path: Path) -> None:
+    run = hubcord("imagine", "quantum bureaucracy", "--steps", "2", "--json", cwd=tmp_path)
+    (answer,) = lines_of(run)
+    assert "This small model only knows" in answer["note"]
+
+
+def test_translate_both_ways(tmp_path: Path) -> None:
+    run = hubcord("translate", "Where is the train station?", "--to", "pt", "--json", cwd=tmp_path)
+    (answer,) = lines_of(run)
+    assert "estação" in answer["text"]
+    assert (answer["from"], answer["to"]) == ("en", "pt")
+    back = hubcord(
+        "translate", "O gato está dormindo no sofá.", "--to", "English", "--from", "pt", "--json", cwd=tmp_path
+    )
+    assert "cat" in lines_of(back)[0]["text"].lower()
+
+
+def test_a_model_by_path(tmp_path: Path) -> None:
+    folder = tiny_sentiment(tmp_path / "my-model")
+    run = hubcord("sentiment", "a good day", "--model", f"path:{folder}", "--json", cwd=tmp_path)
+    (answer,) = lines_of(run)
+    assert answer["model"] == "my-model"
+    assert set(answer["scores"]) == {"POSITIVE", "NEGATIVE"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["sentiment", "hi", "--model", "resnet50"], 2, "is no model reference"),
+        (["sentiment", "hi", "--model", "path:/nowhere"], 1, "There is no model at nowhere"),
+        (["sentiment"], 2, "Missing argument"),
+        (["translate", "hi", "--to", "xx"], 2, "is no language I know"),
+        (["translate", "hi", "--to", "ja"], 2, "I can't translate into Japanese here"),
+        (["translate", "Bonjour à tous, comment allez-vous aujourd'hui ?", "--to", "pt"], 2, "This looks like French"),
+        (["imagine", "x", "--size", "big"], 2, "is no size"),
+        (["imagine", "x", "--size", "512x512"], 2, "makes pictures of 64x64 pixels only"),
+        (["imagine", "x", "--steps", "5000"], 2, "at most 100 steps"),
+        (["imagine", "x", "--seed", "-1"], 2, "--seed"),
+        (["imagine", " "], 2, "There is no prompt"),
+        (["classify", "x.png", "--top", "0"], 2, "--top"),
+        (["sentiment", "hi", "--config", "nowhere.toml"], 2, "There is no configuration file nowhere.toml"),
+        (["run"], 2, "There is no DISCORD_TOKEN in the environment"),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)
+def test_one_clear_line_and_the_right_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, complaint: str
+) -> None:
+    monkeypatch.delenv("DISCORD_TOKEN", raising=False)
+    run = hubcord(*arguments, cwd=tmp_path)
+    assert run.returncode == code
+    assert complaint in run.stderr.decode()
+    assert "Traceback" not in run.stderr.decode()
+    assert run.stdout == b""
