@@ -16,6 +16,7 @@ import cogs
 from bot.config import Settings
 from bot.engine import Engine
 from bot.jobs.job import Job
+from bot.jobs.store import Store
 from bot.replies import Replies
 from bot.tree import Tree
 from bot.views.cancel import CancelButton
@@ -27,8 +28,8 @@ _SYNCED = "synced commands"
 class Bot(commands.AutoShardedBot):
     """Serve Discord.
 
-    `engine` is started and closed by whoever makes the bot. `unanswered` are the jobs of the last run that still
-    need an answer.
+    `engine` is started and closed by whoever makes the bot; `store` remembers what was registered with Discord (the
+    engine's when left out). `unanswered` are the jobs of the last run that still need an answer.
     """
 
     tree: Tree
@@ -38,6 +39,7 @@ class Bot(commands.AutoShardedBot):
         *,
         engine: Engine,
         settings: Settings,
+        store: Store | None = None,
         unanswered: Sequence[Job] = (),
         shard_count: int | None = None,
     ) -> None:
@@ -51,6 +53,7 @@ class Bot(commands.AutoShardedBot):
             shard_count=shard_count,
         )
         self.engine = engine
+        self.store = store or engine.store
         self.settings = settings
         self.replies = Replies(self)
         self._unanswered = unanswered
@@ -75,7 +78,7 @@ class Bot(commands.AutoShardedBot):
     async def sync_if_changed(self) -> bool:
         """Register the commands with Discord if they differ from what was registered last; say whether they did."""
         fingerprint = self._fingerprint()
-        if await self.engine.store.value(_SYNCED) == fingerprint:
+        if await self.store.value(_SYNCED) == fingerprint:
             return False
         await self.sync_commands()
         return True
@@ -88,7 +91,7 @@ class Bot(commands.AutoShardedBot):
             await self.tree.sync(guild=guild)
         if not guilds:
             await self.tree.sync()
-        self.engine.store.keep(_SYNCED, self._fingerprint())
+        self.store.keep(_SYNCED, self._fingerprint())
         log.info("registered the commands with Discord")
 
     def _fingerprint(self) -> str:
