@@ -9,6 +9,7 @@ from discord.ext import commands
 from bot.bot import Bot
 from bot.errors import BadInput
 from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings
+from bot.tree import TROUBLE
 from bot.views.classify import classify_answer
 from bot.views.models import model_choices
 
@@ -61,7 +62,7 @@ class Classify(commands.Cog):
             )
         try:
             data = await image.read()
-        except discord.HTTPException:
+        except TROUBLE:
             raise BadInput("Discord didn't hand over this picture. Send it again.") from None
         return ClassifyRequest(model=model, image=data, top=top)
 

@@ -12,9 +12,9 @@ from bot.jobs.job import Job
 from bot.jobs.queue import guild_key
 
 _SOONEST_S = 5.0
-_USER_FULL = "You have {limit} jobs waiting already, which is the most for one person. Try again in {wait}."
-_GUILD_FULL = "This server has {limit} jobs waiting already, which is the most for one server. Try again in {wait}."
-_ALL_FULL = "The queue is full ({limit} jobs). Try again in {wait}."
+_USER_FULL = "At most {limit} of your jobs can wait at a time. Try again in {wait}."
+_GUILD_FULL = "At most {limit} of this server's jobs can wait at a time. Try again in {wait}."
+_ALL_FULL = "The queue is full: at most {limit} can wait. Try again in {wait}."
 
 
 class Admission:

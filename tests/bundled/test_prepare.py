@@ -60,6 +60,14 @@ def test_second_time_does_nothing(workshop: Workshop) -> None:
     assert workshop.left() == {NAME}
 
 
+def test_ready_models_need_no_lock(workshop: Workshop) -> None:
+    folder = workshop.prepare()
+    lock = folder.with_name(f".{NAME}.lock")
+    lock.unlink(missing_ok=True)
+    workshop.prepare()  # as from a read-only cache in an image
+    assert not lock.exists()
+
+
 def test_a_new_delta_is_built_anew(workshop: Workshop) -> None:
     before = json.loads((workshop.prepare() / "hubcord.json").read_text())
     (workshop.source / "delta.safetensors").write_bytes(b"two")

@@ -75,13 +75,13 @@ async def test_jobs_of_two_people_share_a_batch(engine: Engine, device: FakeDevi
 async def test_limits_name_themselves_and_free_again(engine: Engine, device: FakeDevice) -> None:
     device.hold()
     jobs = [await ask(engine) for _ in range(3)]
-    with pytest.raises(Refused, match="You have 3 jobs waiting"):
+    with pytest.raises(Refused, match="At most 3 of your jobs"):
         await ask(engine)
     jobs += [await ask(engine, BOB) for _ in range(2)]
-    with pytest.raises(Refused, match="This server has 5 jobs"):
+    with pytest.raises(Refused, match="At most 5 of this server"):
         await ask(engine, BOB)
     jobs.append(await ask(engine, Requester(user_id=3)))
-    with pytest.raises(Refused, match=r"The queue is full \(6 jobs\)") as refusal:
+    with pytest.raises(Refused, match="The queue is full: at most 6") as refusal:
         await ask(engine, Requester(user_id=4))
     assert refusal.value.values["retry_after_s"] > 0
     device.release()

@@ -119,8 +119,8 @@ class TranslateSettings(TaskSettings):
         pairs = [pair for pair in known if pair.to == target and origin in (None, pair.source)]
         if not pairs:
             raise _no_way(known, origin, target)
-        routes = tuple(Route(pair.source, pair.model) for pair in pairs)
-        routes = tuple({route.source: route for route in reversed(routes)}.values())
+        best = {pair.source: pair.model for pair in reversed(pairs)}
+        routes = tuple(Route(source, best[source]) for source in dict.fromkeys(pair.source for pair in pairs))
         return TranslateRequest(model=routes[0].model, text=text, to=target, routes=routes, detect=origin is None)
 
     def request_of_model(self, text: str, *, to: str, source: str | None, model: str) -> TranslateRequest:

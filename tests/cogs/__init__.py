@@ -1,0 +1,1 @@
+"""Test each command's whole life on a simulated Discord."""

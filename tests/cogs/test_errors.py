@@ -1,0 +1,196 @@
+"""Test what people are told when something goes wrong, and what only the log is told."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from simcord import ChannelHandle, Env, GuildHandle, MemberActor
+
+from bot.bot import Bot
+from bot.engine import Engine
+from bot.errors import OutOfMemory
+from bot.inference.pipeline import Failure
+from bot.views.answer import Answer
+from tests.fakes.executor import FakeDevice
+from tests.fakes.seen import callbacks, edits, embed, private_text, public_text
+
+REFERENCE = re.compile(r"Something went wrong \(reference ([0-9a-f]{6})\)\.")
+TRACEBACK = 'Traceback (most recent call last):\n  File "torch/nn.py"\nRuntimeError: CUDA error in diffusers'
+
+
+def _reference(text: str) -> str:
+    match = REFERENCE.fullmatch(text)
+    assert match, text
+    return match[1]
+
+
+async def test_a_sentence_of_the_worker_is_shown_word_for_word(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice
+) -> None:
+    device.answers(Failure(OutOfMemory("There is no room for {size}. Try {less}.", size="4096x4096", less="64x64")))
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    assert public_text(result) == "There is no room for 4096x4096. Try 64x64."
+
+
+async def test_a_bug_in_the_worker_is_a_reference_and_the_log_has_it_all(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice, env: Env, caplog: pytest.LogCaptureFixture
+) -> None:
+    device.answers(Failure(traceback=TRACEBACK))
+    result = await alice.slash(channel, "sentiment", text="x")
+    reference = _reference(public_text(result))
+    assert f"reference {reference}" in caplog.text
+    assert TRACEBACK in caplog.text
+    job_id = device.batches[0].items[0].job_id
+    logged = next(record for record in caplog.records if reference in record.getMessage())
+    assert job_id in str((logged.exc_info or ("", "", ""))[1])
+    assert f"job {job_id} failed" in caplog.text
+    assert "torch" not in str(edits(env))
+
+
+async def test_a_bug_before_the_answer_is_told_privately(
+    alice: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def breaks(*_args: Any, **_options: Any) -> None:
+        raise RuntimeError("sqlalchemy is unhappy")
+
+    monkeypatch.setattr(engine, "submit", breaks)
+    result = await alice.slash(channel, "sentiment", text="x")
+    assert f"reference {_reference(private_text(result))}" in caplog.text
+    assert "RuntimeError: sqlalchemy is unhappy" in caplog.text
+    assert len(env.errors) == 1
+
+
+async def test_a_bug_in_the_answer_takes_the_place_of_the_thinking(
+    alice: MemberActor, channel: ChannelHandle, env: Env, bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks(_request: object, _result: object) -> Answer:
+        raise KeyError("label")
+
+    bot.replies.register("sentiment", breaks)
+    result = await alice.slash(channel, "sentiment", text="x")
+    assert f"reference {_reference(public_text(result))}" in caplog.text
+    assert "KeyError: 'label'" in caplog.text
+    assert len(env.errors) == 1
+
+
+async def test_a_worker_that_dies_once_is_not_noticed(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice
+) -> None:
+    device.deaths = 1
+    result = await alice.slash(channel, "sentiment", text="x")
+    assert embed(result).title == "positive · 90.0%"
+    assert len(device.batches) == 2
+
+
+async def test_a_job_that_kills_the_worker_twice_is_given_up(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice
+) -> None:
+    device.deaths = 2
+    result = await alice.slash(channel, "sentiment", text="x")
+    assert public_text(result) == (
+        "This job stopped the worker twice, so it won't be tried again. Try it with other options."
+    )
+    assert len(device.batches) == 2
+
+
+FULL = "Try again in 5 seconds."
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"queue": {"per_user": 1}}, f"At most 1 of your jobs can wait at a time. {FULL}"),
+        (
+            {"queue": {"per_guild": 1}},
+            f"At most 1 of this server's jobs can wait at a time. {FULL}",
+        ),
+        ({"queue": {"capacity": 1}}, f"The queue is full: at most 1 can wait. {FULL}"),
+    ],
+)
+async def test_a_full_queue_refuses_privately_and_at_once(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, sentence: str
+) -> None:
+    device.hold()
+    first = await alice.slash(channel, "sentiment", text="x")
+    before = callbacks(env)
+    result = await alice.slash(channel, "sentiment", text="x")
+    assert private_text(result) == sentence
+    assert callbacks(env) == [*before, 4]
+    device.release()
+    await env.settle()
+    assert embed(first).title == "positive · 90.0%"
+    assert embed(await alice.slash(channel, "sentiment", text="x")).title == "positive · 90.0%"
+
+
+@pytest.mark.parametrize("config", [{"queue": {"per_user": 1, "per_guild": 2}}])
+async def test_limits_count_each_person_and_server_alone(
+    alice: MemberActor, bob: MemberActor, guild: GuildHandle, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    device.hold()
+    carol = guild.add_member(env.create_user("carol"))
+    taken = [await person.slash(channel, "sentiment", text="x") for person in (alice, bob)]
+    assert all(result.deferred for result in taken)
+    assert "At most 2 of this server's jobs" in private_text(await carol.slash(channel, "sentiment", text="x"))
+    assert (await carol.user.slash("sentiment", text="x")).deferred
+
+
+@pytest.mark.parametrize("config", [{"queue": {"expire_s": 0.01}}])
+async def test_a_job_that_waited_too_long_is_told(
+    alice: MemberActor, bob: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    device.hold()
+    await alice.slash(channel, "imagine", prompt="a cat")
+    late = await bob.slash(channel, "sentiment", text="x")
+    device.release()
+    await env.settle()
+    assert public_text(late) == (
+        "This job waited for 1 seconds without a turn and was dropped. Send it again when there is less to do."
+    )
+    assert len(device.requests) == 1
+
+
+async def test_a_bot_that_stops_takes_no_more(alice: MemberActor, channel: ChannelHandle, engine: Engine) -> None:
+    await engine.drain()
+    result = await alice.slash(channel, "sentiment", text="x")
+    assert private_text(result) == "The bot is restarting. Try again in a minute."
+
+
+async def test_a_command_that_is_no_more(alice: MemberActor, channel: ChannelHandle, env: Env, bot: Bot) -> None:
+    bot.tree.remove_command("help")
+    result = await alice.slash(channel, "help")
+    assert private_text(result) == "This command has changed. Wait a minute, reload Discord and try again."
+    assert len(env.errors) == 1
+
+
+async def test_an_interaction_that_is_gone_is_no_job(
+    alice: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    device: FakeDevice,
+    engine: Engine,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    device.hold()
+    env.inject_error("POST", "/interactions/*/callback", status=404, code=10062)
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    assert not result.acknowledged
+    assert len(env.errors) == 1
+    assert engine.running() == []
+    assert engine.jobs == {}
+    assert "gone before it could be answered" in caplog.text
+    assert "ERROR" not in {record.levelname for record in caplog.records}
+
+
+async def test_an_error_that_cannot_be_shown_is_no_crash(
+    alice: MemberActor, channel: ChannelHandle, env: Env, caplog: pytest.LogCaptureFixture
+) -> None:
+    env.inject_error("POST", "/interactions/*/callback", status=400, code=50035)
+    await alice.slash(channel, "sentiment", text=" ")
+    assert "an error couldn't be shown" in caplog.text

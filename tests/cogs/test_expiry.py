@@ -1,0 +1,167 @@
+"""Test that answers arrive when the interaction's 15 minutes are over, or its token fails earlier."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from simcord import ChannelHandle, Env, InteractionResult, MemberActor
+
+from bot.inference.pipelines.imagine import ImagineRequest
+from tests.fakes.answers import png
+from tests.fakes.executor import FakeDevice
+from tests.fakes.seen import edits, message, posts, public_text
+
+MINUTES = 60
+TOO_LARGE = "The answer is too large to upload here."
+
+
+@pytest.fixture
+async def late(alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice) -> InteractionResult:
+    """Return the answer to alice's picture, still on the device after 16 minutes."""
+    device.hold()
+    result = await alice.slash(channel, "imagine", prompt="a cat", seed=7)
+    await env.advance_time(16 * MINUTES)
+    return result
+
+
+async def _finish(env: Env, device: FakeDevice) -> None:
+    device.release()
+    await env.settle()
+
+
+async def test_is_posted_in_the_channel_for_the_asker_alone(
+    alice: MemberActor, channel: ChannelHandle, late: InteractionResult, env: Env, device: FakeDevice
+) -> None:
+    await _finish(env, device)
+
+    posted = channel.last_message
+    assert posted is not None
+    assert posted.content == alice.mention
+    assert posted.embeds[0].description == "> a cat"
+    assert [file.filename for file in posted.attachments] == ["picture-7.png"]
+    assert await posted.attachments[0].read() == png(8, 8)
+    (body,) = posts(env)
+    assert body["allowed_mentions"] == {"parse": [], "users": [alice.id]}
+    assert body["nonce"] == device.batches[0].items[0].job_id
+    assert body["enforce_nonce"] is True
+    assert public_text(late) == "Running…"
+
+
+async def test_no_progress_is_tried_with_a_dead_token(late: InteractionResult, env: Env, device: FakeDevice) -> None:
+    before = len(edits(env))
+    device.progress(1, 4)
+    await env.advance_time(2)
+    assert len(edits(env)) == before
+    await _finish(env, device)
+    assert len(edits(env)) == before
+    assert len(posts(env)) == 1
+    assert late.followups == []
+
+
+async def test_a_private_answer_goes_by_direct_message(
+    alice: MemberActor,
+    bob: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    device: FakeDevice,
+    asks_with: dict[str, Any],
+) -> None:
+    clicked = await bob.send(channel, "Good morning")
+    asks_with["locale"] = "pt-BR"
+    device.hold()
+    await alice.context_menu(channel, "Translate", clicked)
+    await env.advance_time(16 * MINUTES)
+    await _finish(env, device)
+
+    arrived = alice.user.dm_channel.last_message
+    assert arrived is not None
+    assert (arrived.embeds[0].title or "").startswith("English → Portuguese")
+    assert arrived.content == ""
+    assert channel.last_message is not None
+    assert channel.last_message.content == "Good morning"
+
+
+async def test_in_direct_messages(env: Env, device: FakeDevice) -> None:
+    carol = env.create_user("carol")
+    device.hold()
+    await carol.slash("imagine", prompt="a cat")
+    await env.advance_time(16 * MINUTES)
+    await _finish(env, device)
+    assert carol.dm_channel.last_message is not None
+    assert carol.dm_channel.last_message.embeds[0].description == "> a cat"
+
+
+async def test_a_token_that_fails_early(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    env.inject_error("PATCH", "/webhooks/*/@original", status=404, code=10015, times=None)
+    await alice.slash(channel, "imagine", prompt="a cat")
+    assert channel.last_message is not None
+    assert channel.last_message.content == alice.mention
+    assert len(device.batches) == 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, 50013), (403, 50001), (404, 10003)])
+async def test_where_the_bot_may_not_post_it_says_so_in_the_log(
+    late: InteractionResult,
+    env: Env,
+    device: FakeDevice,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    code: int,
+) -> None:
+    env.inject_error("POST", "/channels/*/messages", status=status, code=code, times=None)
+    await _finish(env, device)
+    job_id = device.batches[0].items[0].job_id
+    (record,) = [record for record in caplog.records if record.name.startswith("bot.")]
+    assert record.levelname == "WARNING"
+    assert job_id in record.getMessage()
+    assert public_text(late) == "Running…"
+    assert env.errors == []
+
+
+async def test_closed_direct_messages_are_no_crash(
+    alice: MemberActor,
+    bob: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    device: FakeDevice,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clicked = await bob.send(channel, "Bom dia")
+    device.hold()
+    await alice.context_menu(channel, "Translate", clicked)
+    await env.advance_time(16 * MINUTES)
+    env.inject_error("POST", "/channels/*/messages", status=403, code=50007)
+    await _finish(env, device)
+    assert any("50007" in record.getMessage() for record in caplog.records)
+    assert env.errors == []
+
+
+async def test_too_large_for_the_channel_is_said_by_token(alice: MemberActor, channel: ChannelHandle, env: Env) -> None:
+    env.inject_error("PATCH", "/webhooks/*/@original", status=413, code=40005)
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    assert public_text(result) == TOO_LARGE
+    assert message(result).attachments == []
+
+
+async def test_too_large_for_the_channel_is_said_by_the_bot(
+    late: InteractionResult, alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    env.inject_error("POST", "/channels/*/messages", status=413, code=40005)
+    await _finish(env, device)
+    assert channel.last_message is not None
+    assert channel.last_message.content == f"{alice.mention} {TOO_LARGE}"
+    assert public_text(late) == "Running…"
+
+
+async def test_the_address_is_plain_json(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    device.hold()
+    await alice.slash(channel, "imagine", prompt="a cat")
+    (job,) = env.bot.engine.running()  # type: ignore[attr-defined]
+    assert isinstance(job.request, ImagineRequest)
+    assert json.loads(json.dumps(job.reply_to)) == job.reply_to

@@ -1,0 +1,106 @@
+"""Test each command with its bundled model in a real worker process.
+
+The engine, and with it the event loop, is shared by the tests of this file: loading the models takes a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from simcord import ChannelHandle, Env, MemberActor
+
+import bot.demo
+from bot.bot import Bot
+from bot.bundled.prepare import prepare
+from bot.compose import make_engine
+from bot.config import Settings, parse_settings
+from bot.engine import Engine
+from bot.jobs.store import NoStore
+from tests.fakes.seen import as_read, description, embed, message, public_text
+from tests.fakes.simulation import check_errors, check_requests
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+CAT = Path(bot.demo.__file__).with_name("examples") / "cat.jpg"
+SETTLE_S = 100.0
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    prepare()
+    return parse_settings({"devices": {"use": ["cpu"]}, "queue": {"shutdown_grace_s": 0}})
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine(settings: Settings) -> AsyncIterator[Engine]:
+    engine = make_engine(settings)
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def env(engine: Engine, settings: Settings) -> AsyncIterator[Env]:
+    engine.store = NoStore()  # each simulated Discord is new and knows no commands
+    env = Env(Bot(engine=engine, settings=settings, shard_count=1), settle_timeout=SETTLE_S)
+    await env.start()
+    try:
+        yield env
+    finally:
+        await env.shutdown()
+    check_errors(env)
+    check_requests(env)
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("I love this, what a wonderful day!", "positive"),
+        ("This is terrible. I hate it and want my money back.", "negative"),
+    ],
+)
+async def test_sentiment(alice: MemberActor, channel: ChannelHandle, text: str, title: str) -> None:
+    shown = embed(await alice.slash(channel, "sentiment", text=text))
+    assert (shown.title or "").startswith(title)
+    assert "minilm-sentiment" in (shown.footer.text or "")
+
+
+async def test_classify(alice: MemberActor, channel: ChannelHandle) -> None:
+    result = await alice.slash(channel, "classify", image=("cat.jpg", CAT.read_bytes()))
+    best = description(result).lower().split("\n")[:3]
+    assert any(name in line for line in best for name in ("egyptian", "tabby", "tiger cat")), best
+    assert [file.filename for file in message(result).attachments] == ["picture.png"]
+
+
+async def test_classify_what_is_no_picture(alice: MemberActor, channel: ChannelHandle) -> None:
+    result = await alice.slash(channel, "classify", image=("cat.jpg", b"no picture at all"))
+    assert public_text(result).startswith("This file is no picture that can be read.")
+
+
+async def test_imagine(alice: MemberActor, channel: ChannelHandle) -> None:
+    pictures = []
+    for seed in (3, 3, 4):
+        result = await alice.slash(channel, "imagine", prompt="a red heart", seed=seed, steps=4)
+        (file,) = message(result).attachments
+        assert file.filename == f"picture-{seed}.png"
+        pictures.append(await file.read())
+    assert pictures[0] == pictures[1]
+    assert pictures[0] != pictures[2]
+    assert pictures[0].startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("text", "to", "title", "word"),
+    [
+        ("Good morning, how are you today?", "pt", "English → Portuguese (detected)", "bom dia"),
+        ("Bom dia, como está hoje?", "en", "Portuguese → English (detected)", "good morning"),
+    ],
+)
+async def test_translate(alice: MemberActor, channel: ChannelHandle, text: str, to: str, title: str, word: str) -> None:
+    shown = embed(await alice.slash(channel, "translate", text=text, to=to))
+    assert shown.title == title
+    original, translation = as_read(shown.description or "")[0].split("\n\n")
+    assert original == f"> {text}"
+    assert word in translation.lower()

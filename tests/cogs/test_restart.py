@@ -1,0 +1,221 @@
+"""Test that a restart loses no job, runs none twice without need, and answers each once, in its own message."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simcord import ChannelHandle, Env, MemberActor
+
+from bot.bot import Bot
+from bot.config import Settings
+from bot.engine import Engine
+from tests.fakes.executor import FakeDevice
+from tests.fakes.lives import Lives
+from tests.fakes.seen import buttons, commands, edits, embed, message, posts, public_text
+
+
+@pytest.fixture
+async def lives(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lives]:
+    monkeypatch.setattr("bot.engine._TICK_S", 3_600)
+    lives = Lives(settings, tmp_path / "jobs.db")
+    yield lives
+    await lives.stop()
+
+
+@pytest.fixture
+async def first(lives: Lives, device: FakeDevice) -> tuple[Engine, Bot]:
+    return await lives.start(device)
+
+
+@pytest.fixture
+def engine(first: tuple[Engine, Bot]) -> Engine:
+    return first[0]
+
+
+@pytest.fixture
+def bot(first: tuple[Engine, Bot]) -> Bot:
+    return first[1]
+
+
+async def test_held_and_queued_jobs_run_and_are_answered_once(
+    alice: MemberActor, bob: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives
+) -> None:
+    device.hold()
+    picture = await alice.slash(channel, "imagine", prompt="a cat", seed=7)
+    text = await bob.slash(channel, "sentiment", text="x")
+    await env.advance_time(1.1)
+    assert public_text(picture) == "Running…"
+
+    second = FakeDevice()
+    await lives.again(env, second)
+    await env.settle()
+
+    assert embed(picture).description == "> a cat"
+    assert buttons(picture) == []
+    assert embed(text).title == "positive · 90.0%"
+    assert second.requests == [*device.requests, *second.requests[1:]]
+    assert len(second.requests) == 2
+    assert len([edit for edit in edits(env) if edit.get("embeds")]) == 2
+    assert posts(env) == []
+    assert len(channel.history()) == 2
+
+    third = FakeDevice()
+    await lives.again(env, third)
+    assert third.requests == []
+    assert len([edit for edit in edits(env) if edit.get("embeds")]) == 2
+
+
+@pytest.mark.parametrize("waits_s", [(), (5, 30, 120)])
+async def test_a_done_job_is_answered_without_running_again(
+    alice: MemberActor, channel: ChannelHandle, env: Env, lives: Lives, waits_s: tuple[float, ...]
+) -> None:
+    env.inject_error("PATCH", "/webhooks/*/@original", status=500, times=None)
+    result = await alice.slash(channel, "classify", image=("cat.png", b"cat"))
+    for wait_s in waits_s:
+        await env.advance_time(wait_s)
+    assert not message(result).embeds
+    assert len(env.errors) == bool(waits_s)
+
+    env.backend.faults.clear()
+    second = FakeDevice()
+    await lives.again(env, second)
+    assert second.batches == []
+    assert embed(result).title == "tabby cat · 50.0%"
+    assert [file.filename for file in message(result).attachments] == ["picture.png"]
+
+
+async def test_a_button_of_the_last_life_cancels(
+    alice: MemberActor, bob: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives
+) -> None:
+    device.hold()
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    await env.advance_time(1.1)
+
+    second = FakeDevice()
+    second.hold()
+    await lives.again(env, second)
+    click = await bob.click(message(result), label="Cancel")
+    assert "Only the person who asked" in message(click).content
+    await alice.click(message(result), label="Cancel")
+    assert public_text(result) == "Cancelled."
+    assert buttons(result) == []
+    assert len(second.cancelled) == 1
+
+
+async def test_the_language_is_remembered(
+    alice: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    device: FakeDevice,
+    lives: Lives,
+    asks_with: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asks_with["locale"] = "pt-BR"
+    device.hold()
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    seen: list[str] = []
+    monkeypatch.setattr("bot.replies.use_locale", seen.append)
+    await lives.again(env, FakeDevice())
+    assert embed(result).description == "> a cat"
+    assert seen == ["pt-BR"]
+
+
+async def test_progress_goes_on(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives
+) -> None:
+    device.hold()
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    second = FakeDevice()
+    second.hold()
+    await lives.again(env, second)
+    second.progress(2, 4)
+    await env.advance_time(1.1)
+    assert public_text(result) == "▰▰▰▰▰▱▱▱▱▱ step 2 of 4"
+
+
+async def test_an_answer_to_a_dead_token_is_posted(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives
+) -> None:
+    device.hold()
+    await alice.slash(channel, "imagine", prompt="a cat")
+    await env.advance_time(16 * 60)
+    await lives.again(env, FakeDevice())
+    (posted,) = posts(env)
+    assert posted["content"] == alice.mention
+
+
+async def test_a_private_answer_stays_private(
+    alice: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    device: FakeDevice,
+    lives: Lives,
+    asks_with: dict[str, Any],
+) -> None:
+    clicked = await alice.send(channel, "Good morning")
+    asks_with["locale"] = "pt-BR"
+    device.hold()
+    result = await alice.context_menu(channel, "Translate", clicked)
+    await lives.again(env, FakeDevice())
+    assert message(result).ephemeral
+    assert (embed(result).title or "").startswith("English → Portuguese")
+
+
+async def test_stops_in_the_middle_are_not_held_against_a_job(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives
+) -> None:
+    device.hold()
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    for _ in range(3):
+        held = FakeDevice()
+        held.hold()
+        await lives.again(env, held)
+        assert len(held.batches) == 1
+    await lives.again(env, FakeDevice())
+    assert embed(result).description == "> a cat"
+
+
+async def test_a_job_that_was_running_at_two_crashes_is_given_up(
+    alice: MemberActor, channel: ChannelHandle, env: Env, engine: Engine, device: FakeDevice, lives: Lives
+) -> None:
+    device.hold()
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    await lives.crash(engine)
+    second = FakeDevice()
+    second.hold()
+    engine = await lives.again(env, second)
+    assert len(second.batches) == 1
+    await lives.crash(engine)
+
+    third = FakeDevice()
+    await lives.again(env, third)
+    assert third.batches == []
+    assert public_text(result).startswith("This job stopped the worker twice")
+
+
+@pytest.mark.parametrize("config", [{"queue": {"expire_s": 0.01}}])
+async def test_a_job_that_expired_meanwhile_is_told(
+    alice: MemberActor, bob: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives
+) -> None:
+    device.hold()
+    await alice.slash(channel, "imagine", prompt="a cat")
+    result = await bob.slash(channel, "sentiment", text="x")
+    second = FakeDevice()
+    await lives.again(env, second)
+    assert public_text(result).startswith("This job waited for")
+
+
+async def test_commands_are_registered_only_when_they_changed(
+    env: Env, device: FakeDevice, lives: Lives, tmp_path: Path
+) -> None:
+    await lives.again(env, device)
+    assert len(commands(env)) == 1
+
+    lives.file = tmp_path / "new.db"
+    await lives.again(env, device)
+    assert len(commands(env)) == 2
+    assert commands(env)[0] == commands(env)[1]

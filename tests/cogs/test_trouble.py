@@ -1,0 +1,86 @@
+"""Test that answers survive trouble on Discord's side and on the way to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from simcord import ChannelHandle, Env, MemberActor
+
+from bot.engine import Engine
+from tests.fakes.executor import FakeDevice
+from tests.fakes.seen import edits, embed, message, posts, public_text
+
+
+@pytest.fixture
+def cut_off(env: Env, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Return what lets the next requests of interactions fail on the way."""
+    left = 0
+    send = env._webhook_adapter.request
+
+    async def request(*args: Any, **kwargs: Any) -> Any:
+        nonlocal left
+        if left:
+            left -= 1
+            raise aiohttp.ClientConnectionError("connection reset")
+        return await send(*args, **kwargs)
+
+    def fail(times: int) -> None:
+        nonlocal left
+        left = times
+
+    monkeypatch.setattr(env._webhook_adapter, "request", request)
+    return fail
+
+
+async def test_an_answer_is_posted_again_when_discord_has_trouble(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    env.inject_error("PATCH", "/webhooks/*/@original", status=503, times=3)
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    for wait_s in (5, 30, 120):
+        assert not message(result).embeds
+        await env.advance_time(wait_s)
+    assert embed(result).description == "> a cat"
+    assert len(edits(env)) == 4
+    assert len(device.batches) == 1
+    assert posts(env) == []
+
+
+async def test_a_lost_connection_while_progress_is_shown(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, cut_off: Callable[[int], None]
+) -> None:
+    device.hold()
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    cut_off(1)
+    await env.advance_time(1.1)
+    assert result.deferred
+    device.progress(2, 4)
+    await env.advance_time(1.1)
+    assert public_text(result).endswith("step 2 of 4")
+    cut_off(1)
+    device.release()
+    await env.settle()
+    await env.advance_time(5)
+    assert embed(result).description == "> a cat"
+
+
+async def test_a_lost_connection_before_the_first_response(
+    alice: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    device: FakeDevice,
+    engine: Engine,
+    cut_off: Callable[[int], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    device.hold()
+    cut_off(2)
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    assert not result.acknowledged
+    assert len(env.errors) == 1
+    assert engine.running() == []
+    assert not engine.jobs
+    assert "an error couldn't be shown" in caplog.text

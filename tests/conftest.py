@@ -1,0 +1,127 @@
+"""Put the bot on a simulated Discord, with a fake device behind its engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import discord
+import pytest
+import simcord.interactions
+from simcord import ChannelHandle, Env, GuildHandle, MemberActor
+
+from bot.bot import Bot
+from bot.config import Settings, parse_settings
+from bot.engine import Engine
+from bot.jobs.store import NoStore, Store
+from tests.fakes.executor import FakeDevice
+from tests.fakes.simulation import check_errors, check_requests, let_wait, make_engine, raise_server_errors
+
+SETTLE_S = 4.5
+"""How long an action may take. Longer timers count as idle: so the 5 s before an answer is posted again."""
+MODELS: dict[str, Any] = {
+    "sentiment": {"models": ["path:models/plain-mood", "path:models/film-reviews", "hf:example/tweets@abc"]},
+    "classify": {"models": ["path:models/animals", "path:models/things"]},
+    "imagine": {"models": ["path:models/emoji", "path:models/photos"]},
+    "translate": {
+        "pairs": [
+            {"from": "en", "to": "pt", "model": "path:models/en-pt"},
+            {"from": "pt", "to": "en", "model": "path:models/pt-en"},
+            {"from": "en", "to": "de", "model": "path:models/en-de"},
+        ]
+    },
+}
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    """Return the tables of the configuration in which a test differs; tests parametrize it."""
+    return {}
+
+
+@pytest.fixture
+def settings(config: dict[str, Any]) -> Settings:
+    queue = {"shutdown_grace_s": 0} | config.get("queue", {})
+    return parse_settings(MODELS | config | {"queue": queue})
+
+
+@pytest.fixture
+def device() -> FakeDevice:
+    return FakeDevice()
+
+
+@pytest.fixture
+def store() -> Store:
+    return NoStore()
+
+
+@pytest.fixture
+async def engine(
+    settings: Settings, device: FakeDevice, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Engine]:
+    """Start an engine on the fake device; its tick would go by real time, not by SimCord's, and so stands still."""
+    monkeypatch.setattr("bot.engine._TICK_S", 3_600)
+    engine = make_engine(settings, device, store)
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+def bot(engine: Engine, settings: Settings) -> Bot:
+    return Bot(engine=engine, settings=settings, shard_count=1)
+
+
+@pytest.fixture
+async def env(bot: Bot, device: FakeDevice, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Env]:
+    """Connect the bot to a simulated Discord; afterwards check its errors and every request that it sent."""
+    raise_server_errors(monkeypatch)
+    env = Env(bot, settle_timeout=SETTLE_S)
+    let_wait(env, bot, device)
+    await env.start()
+    try:
+        yield env
+    finally:
+        await env.shutdown()
+    check_errors(env)
+    check_requests(env)
+
+
+@pytest.fixture
+def guild(env: Env) -> GuildHandle:
+    return env.create_guild("Cats")
+
+
+@pytest.fixture
+def channel(guild: GuildHandle) -> ChannelHandle:
+    return guild.create_text_channel("general")
+
+
+@pytest.fixture
+def alice(env: Env, guild: GuildHandle) -> MemberActor:
+    return guild.add_member(env.create_user("alice"))
+
+
+@pytest.fixture
+def bob(env: Env, guild: GuildHandle) -> MemberActor:
+    return guild.add_member(env.create_user("bob"))
+
+
+@pytest.fixture
+def moderator(env: Env, guild: GuildHandle) -> MemberActor:
+    role = guild.create_role("Moderators", permissions=discord.Permissions(manage_messages=True))
+    return guild.add_member(env.create_user("moderator"), roles=[role])
+
+
+@pytest.fixture
+def asks_with(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return what interactions say differently from now on: SimCord knows only one locale and one upload limit."""
+    changes: dict[str, Any] = {}
+    build = simcord.interactions.base_payload
+
+    def changed(*args: Any, **kwargs: Any) -> Any:
+        record, payload = build(*args, **kwargs)
+        return record, payload | changes
+
+    monkeypatch.setattr(simcord.interactions, "base_payload", changed)
+    return changes

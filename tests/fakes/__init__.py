@@ -1,0 +1,1 @@
+"""Stand in for models and devices, and know Discord's rules."""

@@ -1,0 +1,73 @@
+"""Answer requests plausibly without any model."""
+
+from __future__ import annotations
+
+import io
+from functools import singledispatch
+from typing import Any
+
+from bot.inference.pipeline import Request, Result
+from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, Label
+from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, Picture
+from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult
+from bot.inference.pipelines.translate import TranslateRequest, TranslateResult
+
+SHOWN = "fake@1"
+LABELS = ("tabby cat", "tiger cat", "Egyptian Mau", "lynx", "remote control")
+
+
+@singledispatch
+def answer(request: Request) -> Result:
+    """Return a result that a good model could give."""
+    raise NotImplementedError(type(request).__name__)
+
+
+@answer.register
+def _(request: SentimentRequest) -> SentimentResult:
+    good = "hate" not in request.text.lower()
+    scores = {"positive": 0.9, "negative": 0.1} if good else {"negative": 0.8, "positive": 0.2}
+    label = next(iter(scores))
+    return SentimentResult(
+        model=SHOWN, label=label, score=scores[label], scores=scores, truncated=len(request.text) > 2_000
+    )
+
+
+@answer.register
+def _(request: ClassifyRequest) -> ClassifyResult:
+    labels = tuple(Label(label=name, score=0.5 / 2**k) for k, name in enumerate(LABELS[: request.top]))
+    return ClassifyResult(model=SHOWN, labels=labels, width=320, height=240, thumbnail=png(8, 8))
+
+
+@answer.register
+def _(request: ImagineRequest) -> ImagineResult:
+    width, height = request.width or 64, request.height or 64
+    seeds = range(request.seed, request.seed + request.count)
+    return ImagineResult(
+        model=SHOWN,
+        pictures=tuple(Picture(png=png(8, 8), seed=seed) for seed in seeds),
+        prompt=request.prompt,
+        negative=request.negative,
+        width=width,
+        height=height,
+        steps=request.steps or 4,
+        guidance=7.5 if request.guidance is None else request.guidance,
+        seconds=1.25,
+    )
+
+
+@answer.register
+def _(request: TranslateRequest) -> TranslateResult:
+    text = f"[{request.to}] {request.text}"
+    return TranslateResult(
+        model=SHOWN, text=text, source=request.routes[0].source, to=request.to, detected=request.detect
+    )
+
+
+def png(width: int, height: int, *, noise: bool = False) -> bytes:
+    """Return a PNG file; one of noise can hardly be compressed."""
+    from PIL import Image
+
+    image: Any = Image.effect_noise((width, height), 100) if noise else Image.new("RGB", (width, height), "teal")
+    file = io.BytesIO()
+    image.convert("RGB").save(file, "PNG")
+    return file.getvalue()

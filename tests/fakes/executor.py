@@ -1,0 +1,114 @@
+"""Run batches in this process, without models, as the test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from bot.errors import JobCancelled
+from bot.inference.messages import Batch, BatchItem, BatchReport, Event, Loading, Progress, Started
+from bot.inference.pipeline import Failure, Outcome, Request
+from bot.jobs.executor import WorkerDied
+from tests.fakes.answers import answer
+
+
+class FakeDevice:
+    """Answer at once; between `hold` and `release` batches stay on the device.
+
+    `waiting` is put around the wait of a held batch. `deaths` is how many more times the worker dies.
+    A device that doesn't `obey` runs cancelled jobs on until it is released.
+    """
+
+    def __init__(self, name: str = "cpu") -> None:
+        self.name = name
+        self.warm: frozenset[str] = frozenset()
+        self.batches: list[Batch] = []
+        self.cancelled: list[str] = []
+        self.deaths = 0
+        self.obeys = True
+        self.waiting: Callable[[Awaitable[Any]], Awaitable[Any]] = lambda wait: wait
+        self._held = False
+        self._woken = asyncio.Event()
+        self._next: deque[Outcome] = deque()
+        self._on_event: Callable[[Event], None] = lambda _: None
+
+    @property
+    def requests(self) -> list[Request]:
+        """Return every request that ever ran, in order."""
+        return [item.request for batch in self.batches for item in batch.items]
+
+    def hold(self) -> None:
+        """Keep every batch from now on."""
+        self._held = True
+
+    def release(self) -> None:
+        """Let go of what is held, and hold no more."""
+        self._held = False
+        self._wake()
+
+    def answers(self, *outcomes: Outcome) -> None:
+        """Give these outcomes to the next jobs instead of plausible ones."""
+        self._next.extend(outcomes)
+
+    def loading(self, share: float | None = None) -> None:
+        """Tell that the model of the batch on the device is made ready."""
+        self._on_event(Loading(self.batches[-1].items[0].request.model, share))
+
+    def started(self) -> None:
+        """Tell that the model is ready."""
+        self._on_event(Started())
+
+    def progress(self, step: int, steps: int) -> None:
+        """Tell how far the first job of the batch on the device is."""
+        self._on_event(Progress(self.batches[-1].items[0].job_id, step, steps))
+
+    async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
+        """Run a batch."""
+        self.batches.append(batch)
+        self._on_event = on_event
+        while self._held and not self._stopped(batch):
+            await self.waiting(self._woken.wait())
+        if self.deaths:
+            self.deaths -= 1
+            raise WorkerDied
+        self.warm |= {batch.items[0].request.model}
+        return BatchReport([self._outcome(item) for item in batch.items], 0.01, self.warm)
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job that is held."""
+        self.cancelled.append(job_id)
+        self._wake()
+
+    def _stopped(self, batch: Batch) -> bool:
+        return self.obeys and all(item.job_id in self.cancelled for item in batch.items)
+
+    def _outcome(self, item: BatchItem) -> Outcome:
+        if item.job_id in self.cancelled:
+            return Failure(JobCancelled("Cancelled."))
+        return self._next.popleft() if self._next else answer(item.request)
+
+    def _wake(self) -> None:
+        self._woken.set()
+        self._woken = asyncio.Event()
+
+
+class FakeExecutor:
+    """Own fake devices."""
+
+    def __init__(self, *devices: FakeDevice) -> None:
+        self._devices = devices or (FakeDevice(),)
+        self.closed = False
+
+    @property
+    def devices(self) -> Sequence[FakeDevice]:
+        """Return the devices."""
+        return self._devices
+
+    async def start(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Note that it was closed."""
+        self.closed = True

@@ -1,0 +1,213 @@
+"""Test how a job is followed and answered: progress, the deleted message, the expired token, the upload limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from simcord import ChannelHandle, Env, MemberActor
+
+from bot.engine import Engine
+from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, Picture
+from bot.jobs.job import JobState
+from tests.fakes.answers import answer, png
+from tests.fakes.executor import FakeDevice
+from tests.fakes.seen import buttons, edits, embed, message, posts, public_text
+
+CAT = {"prompt": "a cat", "seed": 7}
+
+
+async def test_quick_jobs_show_no_progress(alice: MemberActor, channel: ChannelHandle, env: Env) -> None:
+    await alice.slash(channel, "imagine", **CAT)
+    (only,) = edits(env)
+    assert only["embeds"]
+
+
+async def test_a_job_that_ends_within_a_second_shows_no_progress(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    device.hold()
+    await alice.slash(channel, "imagine", **CAT)
+    device.progress(1, 4)
+    await env.advance_time(0.8)
+    device.release()
+    await env.settle()
+    (only,) = edits(env)
+    assert only["embeds"]
+
+
+async def test_progress_from_the_queue_to_the_answer(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    device.hold()
+    result = await alice.slash(channel, "imagine", **CAT)
+    assert result.deferred
+
+    events: tuple[Callable[[], None], ...] = (
+        lambda: None,
+        device.loading,
+        lambda: device.loading(0.4),
+        device.started,
+        lambda: device.progress(1, 4),
+        lambda: device.progress(4, 4),
+    )
+    shown = []
+    for happens in events:
+        happens()
+        await env.advance_time(1.1)
+        shown.append(public_text(result))
+        assert buttons(result) == ["Cancel"]
+    assert shown == [
+        "Running…",
+        "Loading the model…",
+        "Fetching the model, 40%",
+        "Running…",
+        "▰▰▱▱▱▱▱▱▱▱ step 1 of 4",
+        "▰▰▰▰▰▰▰▰▰▰ step 4 of 4",
+    ]
+    device.release()
+    await env.settle()
+    assert message(result).content == ""
+    assert buttons(result) == []
+    assert embed(result).description == "> a cat"
+    assert len(edits(env)) == len(shown) + 1
+
+
+async def test_edits_only_when_the_text_changes(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    device.hold()
+    await alice.slash(channel, "imagine", **CAT)
+    await env.advance_time(30)
+    for share in (0.401, 0.402, 0.403):
+        device.loading(share)
+        await env.advance_time(5)
+    assert [edit["content"] for edit in edits(env)] == ["Running…", "Fetching the model, 40%"]
+
+
+async def test_edits_at_most_once_a_second(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    device.hold()
+    result = await alice.slash(channel, "imagine", **CAT)
+    for k in range(50):
+        device.progress(k + 1, 50)
+        await env.advance_time(0.1)
+    assert 4 <= len(edits(env)) <= 5
+    await env.advance_time(1)
+    assert public_text(result) == "▰▰▰▰▰▰▰▰▰▰ step 50 of 50"
+
+
+async def test_waiting_people_see_where_they_stand(
+    alice: MemberActor, bob: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    device.hold()
+    await alice.slash(channel, "imagine", **CAT)
+    next_one = await bob.slash(channel, "sentiment", text="x")
+    later = await bob.slash(channel, "translate", text="x", to="pt")
+    await env.advance_time(1.1)
+    assert re.fullmatch(r"Next in line, starts <t:\d+:R>\.", public_text(next_one))
+    assert re.fullmatch(r"1 ahead, starts <t:\d+:R>\.", public_text(later))
+    before = len(edits(env))
+    await bob.slash(channel, "queue")  # a new forecast, by a little later than the last
+    await env.advance_time(5)
+    assert len(edits(env)) == before
+    device.release()
+    await env.settle()
+    assert embed(next_one).title == "positive · 90.0%"
+
+
+async def test_who_must_wait_long_is_told_soon(
+    alice: MemberActor, bob: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, engine: Engine
+) -> None:
+    engine.estimator.seconds_per_unit["path:models/emoji NonexNone"] = 10.0
+    device.hold()
+    await alice.slash(channel, "imagine", **CAT)
+    result = await bob.slash(channel, "sentiment", text="x")
+    await env.advance_time(0.2)
+    assert public_text(result).startswith("Next in line")
+
+
+async def test_a_job_whose_message_was_deleted_is_cancelled(
+    alice: MemberActor,
+    moderator: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    device: FakeDevice,
+    engine: Engine,
+) -> None:
+    device.hold()
+    result = await alice.slash(channel, "imagine", **CAT)
+    await env.advance_time(1.1)
+    (job,) = engine.running()
+    await moderator.delete(message(result))
+    device.progress(1, 4)
+    await env.advance_time(1.1)
+    await env.settle()
+    assert job.state is JobState.CANCELLED
+    assert device.cancelled == [job.id]
+    assert posts(env) == []
+    assert not channel.history()
+
+
+async def test_a_deleted_message_is_not_edited_again_and_again(
+    alice: MemberActor, moderator: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    device.obeys = False
+    device.hold()
+    result = await alice.slash(channel, "imagine", **CAT)
+    await env.advance_time(1.1)
+    await moderator.delete(message(result))
+    before = len(edits(env))
+    for k in range(4):
+        device.progress(k + 1, 4)
+        await env.advance_time(1.1)
+    assert len(edits(env)) == before + 1
+    device.release()
+    await env.settle()
+    assert posts(env) == []
+
+
+async def test_the_answer_to_a_deleted_message_is_dropped(
+    alice: MemberActor, moderator: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    device.hold()
+    result = await alice.slash(channel, "imagine", **CAT)
+    await moderator.delete(message(result))
+    device.release()
+    await env.settle()
+    assert posts(env) == []
+    assert not channel.history()
+
+
+async def test_a_picture_above_the_upload_limit_is_made_smaller(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice, asks_with: dict[str, Any]
+) -> None:
+    asks_with["attachment_size_limit"] = 20_000
+    device.answers(_noise())
+    result = await alice.slash(channel, "imagine", **CAT)
+    assert message(result).content == "-# Made smaller to fit this server's upload limit."
+    (file,) = message(result).attachments
+    assert file.filename == "picture-7.webp"
+    assert file.size <= 20_000
+    assert embed(result).image.url == "attachment://picture-7.webp"
+
+
+async def test_a_picture_within_the_upload_limit_stays_as_it_is(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice, asks_with: dict[str, Any]
+) -> None:
+    picture = _noise()
+    asks_with["attachment_size_limit"] = len(picture.pictures[0].png)
+    device.answers(picture)
+    result = await alice.slash(channel, "imagine", **CAT)
+    assert message(result).content == ""
+    assert await message(result).attachments[0].read() == picture.pictures[0].png
+
+
+def _noise() -> ImagineResult:
+    """Return a result with a picture of more than 100 kB."""
+    result = answer(ImagineRequest(model="m", prompt="a cat", seed=7))
+    assert isinstance(result, ImagineResult)
+    return replace(result, pictures=(Picture(png=png(256, 256, noise=True), seed=7),))

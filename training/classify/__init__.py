@@ -1,0 +1,1 @@
+"""How `efficientnet-lite0` is checked against the original network."""

@@ -1,0 +1,1 @@
+"""How the delta of `minilm-sentiment` was trained, and how it is measured."""

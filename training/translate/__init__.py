@@ -1,0 +1,1 @@
+"""How the deltas of the Bergamot models were distilled, and how they are measured."""
