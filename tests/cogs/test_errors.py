@@ -151,7 +151,7 @@ async def test_a_job_that_waited_too_long_is_told(
     device.release()
     await env.settle()
     assert public_text(late) == (
-        "This job waited for 1 seconds without a turn and was dropped. Send it again when there is less to do."
+        "This job waited for 2 seconds without a turn and was dropped. Send it again when there is less to do."
     )
     assert len(device.requests) == 1
 
