@@ -49,6 +49,8 @@ class BatchRun:
         context = _BatchContext(items, self._cache, self._device, self._line)
         try:
             answers = self._pipeline.run([item.request for item in items], context)
+            if len(answers) != len(items):
+                raise RuntimeError(f"{len(answers)} answers to {len(items)} requests")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - the worker's edge: whatever a model raises stays with its job
             return self._after_error(items, error)
         return [_outcome(answer) for answer in answers]

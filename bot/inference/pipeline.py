@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from bot.inference.hub import ModelFiles
 
 Loaded = TypeVar("Loaded")
+_AS_JSON = {"ser_json_bytes": "base64", "val_json_bytes": "base64", "ser_json_inf_nan": "constants"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Ask for one job. `model` is a model reference (`bot.inference.hub`)."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
+    __pydantic_config__: ClassVar[dict[str, Any]] = _AS_JSON
 
     model: str
 
@@ -55,7 +56,7 @@ class Request:
 class Result:
     """Answer one job. `model` is what people see of the model: its name and revision."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
+    __pydantic_config__: ClassVar[dict[str, Any]] = _AS_JSON
 
     model: str
 

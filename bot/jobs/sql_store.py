@@ -106,10 +106,13 @@ class SqlStore:
     def save(self, job: Job) -> None:
         """Write a job's state soon."""
         row: dict[str, Any] = {"state": job.state, "attempts": job.attempts}
-        if job.result is not None:
-            row["result"] = codec.dump(job.result)
-        if job.error is not None:
-            row["error"] = codec.dump_error(job.error)
+        try:
+            if job.result is not None:
+                row["result"] = codec.dump(job.result)
+            if job.error is not None:
+                row["error"] = codec.dump_error(job.error)
+        except (ValueError, TypeError):  # its asker gets the answer all the same, unless the bot dies before
+            log.exception("the outcome of job %s can't be stored", job.id)
         self._soon(sa.update(_jobs).where(_jobs.c.id == job.id).values(row))
 
     def answered(self, job: Job) -> None:

@@ -1,0 +1,1 @@
+"""Test the demo as people use it: as a process, in a browser."""
