@@ -23,6 +23,7 @@ from bot.errors import UserError
 log = logging.getLogger(__name__)
 HEARTBEAT = "alive_at"
 HEARTBEAT_S = 15.0
+_LAST_WORD_S = 2.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -39,16 +40,24 @@ async def serve(config: Path | None) -> None:
         beating.cancel()
         await engine.drain()
         await bot.close()
-        await _ended(serving)
+        await asyncio.wait([serving], timeout=_LAST_WORD_S)
+        if serving.done():
+            await _ended(serving)
+        serving.cancel()  # it may be sleeping before it tries to connect again
 
 
 async def sync(config: Path | None) -> None:
     """Register the commands with Discord, changed or not; raise UserError."""
     settings = load_settings(config)
     token = discord_token()
-    async with _engine(settings) as (_, bot), bot:
-        await _ended(asyncio.create_task(bot.login(token.get_secret_value())))
-        await bot.sync_commands()
+    store = make_store(settings)
+    await store.open()
+    try:
+        async with Bot(engine=make_engine(settings, store=store, eager=False), settings=settings) as bot:
+            await _ended(asyncio.create_task(bot.login(token.get_secret_value())))
+            await bot.sync_commands()
+    finally:
+        await store.close()
 
 
 @contextlib.asynccontextmanager
@@ -69,15 +78,17 @@ def _alone_with(store_url: str) -> Iterator[None]:
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         yield
         return
+    lock = FileLock(f"{url.database}.lock", timeout=0)
     try:
-        with FileLock(f"{url.database}.lock", timeout=0):
-            yield
+        lock.acquire()
     except Timeout:
         raise UserError(
             "Another hubcord is running with this job store ({path}). Stop it first.", path=url.database
         ) from None
     except OSError as error:
         raise UserError("The job store's folder can't be written: {why}", why=error) from error
+    with lock:
+        yield
 
 
 async def _until_stopped(serving: asyncio.Task[None]) -> None:

@@ -40,6 +40,7 @@ class DiscordServer:
     edits: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     posts: list[dict[str, Any]] = field(default_factory=list)
     trouble: list[int] = field(default_factory=list)
+    away: bool = False
     _socket: web.WebSocketResponse | None = None
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -65,6 +66,12 @@ class DiscordServer:
         )  # fmt: skip
         return token
 
+    async def go_away(self) -> None:
+        """Close the gateway's connection and refuse new ones."""
+        self.away = True
+        assert self._socket is not None
+        await self._socket.close(code=1001)
+
     async def wait_for(self, condition: Any, timeout_s: float = 90.0) -> None:
         """Wait until something that the bot did makes the condition true."""
         async with asyncio.timeout(timeout_s), self._changed:
@@ -84,6 +91,8 @@ class DiscordServer:
 
     async def gateway(self, request: web.Request) -> web.WebSocketResponse:
         """Say hello, let the bot identify, and keep its heart beating."""
+        if self.away:
+            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"op": 10, "d": {"heartbeat_interval": 30_000}})

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from bot.bundled.prepare import prepare
-from tests.wire.discord_server import USER, DiscordServer, discord_server
+from tests.wire.discord_server import DiscordServer, discord_server
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "very.secret.token"
@@ -35,6 +35,14 @@ max_steps = 1000
 """
 
 
+def _command(discord: DiscordServer) -> list[str]:
+    return [sys.executable, "-c", RUN, f"{discord.url}/api", "run"]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "DISCORD_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
+
+
 @asynccontextmanager
 async def hubcord(discord: DiscordServer, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the bot until the block ends; nothing of it may stay behind, and its token may be in no log."""
@@ -42,9 +50,8 @@ async def hubcord(discord: DiscordServer, folder: Path) -> AsyncIterator[asyncio
     discord.connected.clear()
     with (folder / "log.txt").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", RUN, f"{discord.url}/api", "run",
-            cwd=folder, stdout=log, stderr=log, env={**os.environ, "DISCORD_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+            *_command(discord), cwd=folder, stdout=log, stderr=log, env=_environment()
+        )
     try:
         await asyncio.wait_for(discord.connected.wait(), 60)
         yield process
@@ -115,6 +122,26 @@ async def test_discords_trouble_loses_no_answer(discord: DiscordServer, tmp_path
         assert len(discord.answers(token)) == 1
 
 
+@pytest.mark.timeout(240)
+async def test_it_stops_at_once_while_discord_is_away(discord: DiscordServer, tmp_path: Path) -> None:
+    async with hubcord(discord, tmp_path) as process:
+        await discord.go_away()
+        await asyncio.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+
+
+@pytest.mark.timeout(240)
+async def test_a_second_bot_keeps_off_the_same_store(discord: DiscordServer, tmp_path: Path) -> None:
+    async with hubcord(discord, tmp_path):
+        second = await asyncio.create_subprocess_exec(
+            *_command(discord), cwd=tmp_path, stderr=asyncio.subprocess.PIPE, env=_environment()
+        )
+        _, errors = await asyncio.wait_for(second.communicate(), 60)
+    assert second.returncode == 1
+    assert "Another hubcord is running with this job store" in errors.decode()
+
+
 async def test_a_refused_token_is_one_clear_line(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", RUN, "http://127.0.0.1:9/api", "run",
@@ -125,4 +152,3 @@ async def test_a_refused_token_is_one_clear_line(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert "Discord can't be reached" in errors.decode()
     assert "Traceback" not in errors.decode()
-    assert str(USER) not in errors.decode()
