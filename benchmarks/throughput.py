@@ -20,7 +20,7 @@ from benchmarks.texts import mixed_texts
 from bot.bundled.prepare import prepare
 
 MODEL = "minilm-sentiment"
-BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+BATCH_SIZES = (4, 8, 16, 32, 64)
 
 
 def main() -> None:

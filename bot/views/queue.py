@@ -40,4 +40,6 @@ def _waiting_line(job: Job, ahead: int) -> str:
     if starts_in_s is None:
         return _("/{task}: {ahead} ahead", task=job.task, ahead=ahead)
     when = f"<t:{round(discord.utils.utcnow().timestamp() + starts_in_s)}:R>"
+    if not ahead:
+        return _("/{task}: next, starts {when}", task=job.task, when=when)
     return _("/{task}: {ahead} ahead, starts {when}", task=job.task, ahead=ahead, when=when)

@@ -35,7 +35,7 @@ async def test_shows_own_jobs_and_only_the_number_of_others(
     mine, others = await alice.slash(channel, "queue"), await bob.slash(channel, "queue")
     assert description(mine) == description(others) == "1 running, 1 waiting."
     assert _own(mine) == "/imagine: step 3 of 20"
-    assert re.fullmatch(r"/sentiment: 0 ahead, starts <t:\d+:R>", _own(others))
+    assert re.fullmatch(r"/sentiment: next, starts <t:\d+:R>", _own(others))
     assert "secret" not in str(embed(mine).to_dict()) + str(embed(others).to_dict())
 
 
@@ -56,7 +56,7 @@ async def test_many_jobs_are_cut_short(
     assert description(result) == "1 running, 19 waiting."
     lines = _own(result).split("\n")
     assert len(lines) == 16
-    assert lines[1].startswith("/sentiment: 0 ahead")
+    assert lines[1].startswith("/sentiment: next")
     assert lines[-1] == "… and 5 more"
     device.release()
     await env.settle()
