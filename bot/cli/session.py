@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import sys
-from collections import deque
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -21,15 +22,27 @@ from bot.errors import BadInput, ConfigError, UserError
 from bot.jobs.job import Job, Requester
 
 IN_FLIGHT = 64
+_CHUNK_BYTES = 1 << 16
 _OK, _FAILED, _BAD_INPUT, _INTERRUPTED = 0, 1, 2, 130
 Show = Callable[..., None]
 _err = Console(stderr=True)
 
 
 def stdin_lines() -> Iterator[str]:
-    """Yield the lines of standard input; bytes that aren't UTF-8 are replaced."""
-    for line in sys.stdin.buffer:
-        yield line.decode("utf-8", errors="replace").rstrip("\r\n")
+    """Yield the lines of standard input; bytes that aren't UTF-8 are replaced.
+
+    Read without a buffer of Python's: a thread that waits in one keeps the process from ending.
+    """
+    rest = b""
+    while chunk := os.read(sys.stdin.fileno(), _CHUNK_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from map(_text, lines)
+    if rest:
+        yield _text(rest)
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", errors="replace").rstrip("\r")
 
 
 class Session:
@@ -113,18 +126,47 @@ def exit_code(error: Exception) -> int:
 async def _in_order(
     engine: Engine, task: str, requests: Iterable[Any], watch: Callable[[Job], None]
 ) -> AsyncIterator[tuple[Any, Job | None]]:
-    """Yield each request's outcome in order while later ones are already running."""
-    source, waiting = iter(requests), deque[tuple[Any, Job | None]]()
-    more = True
-    while more or waiting:
-        while more and len(waiting) < IN_FLIGHT:
-            request = await asyncio.to_thread(next, source, None)
-            more = request is not None
-            if more:
-                waiting.append(await _submit(engine, task, request, watch))
-        if waiting:
-            error, job = waiting.popleft()
-            yield (error if job is None else await _outcome(job)), job
+    """Yield each request's outcome in order, as soon as it is there, while later requests are read and running."""
+    room = threading.Semaphore(IN_FLIGHT)
+    read: asyncio.Queue[Any] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def put(request: Any) -> None:
+        loop.call_soon_threadsafe(read.put_nowait, request)
+
+    threading.Thread(target=_read, args=(requests, room, put), name="input", daemon=True).start()
+    submitted: asyncio.Queue[tuple[Any, Job | None] | None] = asyncio.Queue()
+    submitting = asyncio.create_task(_submit_all(engine, task, read, submitted, watch))
+    while (entry := await submitted.get()) is not None:
+        error, job = entry
+        outcome = error if job is None else await _outcome(job)
+        room.release()
+        yield outcome, job
+    await submitting
+
+
+def _read(requests: Iterable[Any], room: threading.Semaphore, put: Callable[[Any], object]) -> None:
+    """Read requests while there is room; None tells the end. In a thread that may hang: input can take for ever."""
+    source = iter(requests)
+    with contextlib.suppress(RuntimeError):  # the loop is closed: the user has stopped us
+        while (request := next(source, None)) is not None:
+            room.acquire()
+            put(request)
+        put(None)
+
+
+async def _submit_all(
+    engine: Engine,
+    task: str,
+    read: asyncio.Queue[Any],
+    submitted: asyncio.Queue[tuple[Any, Job | None] | None],
+    watch: Callable[[Job], None],
+) -> None:
+    try:
+        while (request := await read.get()) is not None:
+            submitted.put_nowait(await _submit(engine, task, request, watch))
+    finally:
+        submitted.put_nowait(None)
 
 
 async def _submit(engine: Engine, task: str, request: Any, watch: Callable[[Job], None]) -> tuple[Any, Job | None]:

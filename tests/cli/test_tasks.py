@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,18 @@ def test_sentiment_of_lines_in_their_order(tmp_path: Path) -> None:
     assert set(answers[0]) == {"label", "score", "scores", "model", "seconds"}
     assert answers[0]["score"] == max(answers[0]["scores"].values())
     assert answers[0]["model"].startswith("minilm-sentiment@")
+
+
+def test_an_answer_comes_before_the_next_line_and_ctrl_c_ends_the_wait(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bot", "sentiment", "-", "--json"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(b"I love this\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["label"] == "positive"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
 
 
 def test_bad_lines_fail_alone(tmp_path: Path) -> None:

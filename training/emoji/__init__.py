@@ -1,0 +1,1 @@
+"""Train, judge and draw with the bundled emoji model."""
