@@ -274,7 +274,7 @@ class Engine:
             self._forecast_due = asyncio.get_running_loop().call_later(_FORECAST_DELAY_S, self._forecast)
 
     def _forecast(self) -> None:
-        """Tell each followed job how many are ahead of it and when it should start."""
+        """Tell each waiting job how many are ahead of it and when it should start."""
         if self._forecast_due is not None:
             self._forecast_due.cancel()
             self._forecast_due = None

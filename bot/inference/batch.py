@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from bot.errors import OutOfMemory, UserError
+from bot.errors import ModelUnavailable, OutOfMemory, UserError
 from bot.inference.device import Device
 from bot.inference.messages import Batch, BatchItem, BatchReport, Loading, Progress, Started
 from bot.inference.models import ModelCache
@@ -52,20 +52,22 @@ class BatchRun:
             if len(answers) != len(items):
                 raise RuntimeError(f"{len(answers)} answers to {len(items)} requests")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - the worker's edge: whatever a model raises stays with its job
-            return self._after_error(items, error)
-        return [_outcome(answer) for answer in answers]
+            full, failure = _is_out_of_memory(error), _outcome(error)
+            hopeless = isinstance(error, ModelUnavailable)
+        else:
+            return [_outcome(answer) for answer in answers]
+        # Here the error is gone, and with its traceback the tensors of the frames that it came from.
+        return [failure] * len(items) if hopeless else self._try_again(items, failure, full=full)
 
-    def _after_error(self, items: Sequence[BatchItem], error: Exception) -> list[Outcome]:
-        """Give every job of a failed batch another chance, in halves; a single job gets its error."""
-        full = _is_out_of_memory(error)
+    def _try_again(self, items: Sequence[BatchItem], failure: Outcome, *, full: bool) -> list[Outcome]:
+        """Give every job of a failed batch another chance, in halves; a single job gets its failure."""
         if full:
             log.warning("out of memory with %d jobs: unloading other models", len(items))
-            del error
             self._cache.unload_others()
         if len(items) > 1:
             middle = len(items) // 2
             return self._answer(items[:middle]) + self._answer(items[middle:])
-        return [Failure(OutOfMemory(_TOO_LARGE)) if full else _outcome(error)]
+        return [Failure(OutOfMemory(_TOO_LARGE)) if full else failure]
 
 
 _TOO_LARGE = "There isn't enough memory for this. Try a smaller picture, fewer at a time, or a shorter text."

@@ -74,7 +74,6 @@ class Job:
     status: JobStatus = field(default_factory=JobStatus)
     result: Result | None = None
     error: Exception | None = None
-    followers: int = 0
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -108,17 +107,13 @@ class Job:
 
     async def follow(self) -> AsyncIterator[JobStatus]:
         """Yield the status now and after each change, the final one last. Slow readers skip what's outdated."""
-        self.followers += 1
-        try:
-            while True:
-                changed, status = self._changed, self.status
-                yield status
-                if status.state.final:
-                    return
-                if self.status is status:
-                    await changed.wait()
-        finally:
-            self.followers -= 1
+        while True:
+            changed, status = self._changed, self.status
+            yield status
+            if status.state.final:
+                return
+            if self.status is status:
+                await changed.wait()
 
     async def outcome(self) -> Result:
         """Wait for the end; return the result or raise the error."""

@@ -39,7 +39,6 @@ class WorkerProcess:
         self.dead = asyncio.Event()
         self.started = False
         self.born_at = self.heard_at = time.monotonic()
-        self._connection = ours
         self._outbox: _Outbox = queue.SimpleQueue()
         self._report: asyncio.Future[BatchReport] | None = None
         self._on_event: Callable[[Event], None] = lambda _: None
