@@ -36,12 +36,14 @@ class DiscordSettings(Frozen):
 
 
 class QueueSettings(Frozen):
-    """Bound the queue. Times are in seconds."""
+    """Bound the queue. Times are in seconds; `guest_share` is of the time that an image takes."""
 
     capacity: int = Field(default=1_000, ge=1)
     per_guild: int = Field(default=300, ge=1)
     per_user: int = Field(default=20, ge=1)
     expire_s: float = Field(default=3_600, gt=0)
+    batch_s: float = Field(default=1.0, gt=0)
+    guest_share: float = Field(default=0.3, ge=0, le=0.9)
     job_timeout_s: float = Field(default=600, gt=0)
     shutdown_grace_s: float = Field(default=10, ge=0)
 

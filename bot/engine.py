@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import heapq
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bot.config import QueueSettings
 from bot.durations import spoken
 from bot.errors import JobCancelled, JobExpired, Refused, UserError
-from bot.inference.messages import Batch, BatchItem, BatchReport, Event, Loading, Progress, Started
+from bot.inference.messages import Answered, BatchReport, Event, Loading, Progress, Started
 from bot.inference.pipeline import Failure, Outcome, Request
 from bot.inference.settings import TaskSettings
 from bot.jobs.admission import Admission
 from bot.jobs.estimate import Estimator
 from bot.jobs.executor import DeviceHandle, Executor, WorkerDied
-from bot.jobs.forecast import forecast
+from bot.jobs.forecast import Forecast, free_in_s
 from bot.jobs.job import Job, JobState, Requester
+from bot.jobs.look_ahead import LookAhead
+from bot.jobs.placement import place
 from bot.jobs.queue import BatchLimits, JobQueue
+from bot.jobs.runs import Run
 from bot.jobs.store import Store
 
 log = logging.getLogger(__name__)
 _TICK_S = 1.0
 _FORECAST_DELAY_S = 0.05
+_FORECAST_REST = 20.0
 _MAX_ATTEMPTS = 2
 _ESTIMATES = "estimates"
 
@@ -47,10 +51,16 @@ class Engine:
         self.estimator = Estimator()
         self._admission = Admission(limits)
         self._queue = JobQueue(cost=lambda job: self.estimator.seconds(job.request), limits=self._batch_limits)
+        self._ahead = LookAhead()
         self._deadlines: list[tuple[float, str]] = []
         self._forecast_due: asyncio.TimerHandle | None = None
-        self._running: dict[str, _Run] = {}
+        self._forecast_delay_s = _FORECAST_DELAY_S
+        self._guests_due: asyncio.TimerHandle | None = None
+        self._runs: dict[str, Run] = {}
+        self._running: dict[str, Run] = {}
+        self._sizes: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._batches: set[asyncio.Task[None]] = set()
         self._closing = False
 
     @property
@@ -62,7 +72,7 @@ class Engine:
         """Open the store and the devices; return the jobs of the last run that still need an answer."""
         await self.store.open()
         self.estimator = Estimator(await self.store.value(_ESTIMATES))
-        await self.executor.start()
+        await self.executor.start(self._dispatch)
         jobs = await self.store.unanswered()
         for job in jobs:
             self._recover(job)
@@ -73,9 +83,8 @@ class Engine:
     async def drain(self) -> None:
         """Take no more jobs and let those that run end, within the grace."""
         self._closing = True
-        runs = [run.task for run in self._running.values() if run.task]
-        if runs:
-            await asyncio.wait(runs, timeout=self.limits.shutdown_grace_s)
+        if self._batches:
+            await asyncio.wait(self._batches, timeout=self.limits.shutdown_grace_s)
 
     async def close(self) -> None:
         """Drain, leave the other jobs in the store, and stop the devices."""
@@ -85,6 +94,9 @@ class Engine:
             job.attempts -= job.state is JobState.RUNNING  # a stop is no death of the worker
             job.update(state=JobState.QUEUED)
             self.store.save(job)
+        for timer in (self._forecast_due, self._guests_due):
+            if timer is not None:
+                timer.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -115,6 +127,8 @@ class Engine:
             raise
         self._enqueue(job)
         self._dispatch()
+        if job.state is JobState.QUEUED:
+            self._ahead.offer(job, self._busy_devices())
         return job
 
     def cancel(self, job_id: str) -> bool:
@@ -123,6 +137,7 @@ class Engine:
         if job is None:
             return False
         if self._queue.remove(job_id):
+            self._ahead.taken(job)
             self._finish(job, JobState.CANCELLED, error=JobCancelled("Cancelled."))
         elif job_id in self._running:
             self._running[job_id].device.cancel(job_id)
@@ -139,7 +154,7 @@ class Engine:
 
     def running(self) -> list[Job]:
         """Return the jobs that devices work on."""
-        return [run.job for run in self._running.values()]
+        return [run.jobs[job_id] for job_id, run in self._running.items()]
 
     def _recover(self, job: Job) -> None:
         """Put a job of the last run back: queued again, or failed when it was running at two deaths."""
@@ -161,80 +176,144 @@ class Engine:
     # Dispatch
 
     def _batch_limits(self, job: Job) -> BatchLimits:
-        settings = self.tasks[job.task]
-        return BatchLimits(rows=settings.max_rows, padded=settings.padded_limit())
+        return BatchLimits(rows=self.tasks[job.task].max_rows, seconds=self.limits.batch_s)
 
     def _dispatch(self) -> None:
-        """Give every free device a batch while jobs wait."""
+        """Give every free device a batch while jobs wait, and short jobs to those that give way."""
         self._expire()
-        while len(self._queue) and not self._closing:
-            busy = {run.device.name for run in self._running.values()}
-            free = [device for device in self.executor.devices if device.name not in busy]
-            if not free:
-                return
+        if self._closing:
+            return
+        while len(self._queue) and (free := self._free_devices()):
             head = self._queue.head()
-            device = min(free, key=lambda d: head.request.model not in d.warm)
-            jobs = self._queue.pop_batch()
-            self._start(device, jobs)
+            limits = self._batch_limits(head)
+            fair_rows = -(-self._queue.count_with(head) // len(free))
+            jobs = self._queue.pop_batch(replace(limits, rows=min(limits.rows, fair_rows)))
+            self._start(place(head.request.model, free, self._sizes), jobs)
+        self._invite_guests()
 
-    def _start(self, device: DeviceHandle, jobs: Sequence[Job]) -> None:
+    def _free_devices(self) -> list[DeviceHandle]:
+        return [d for d in self.executor.devices if d.available and d.name not in self._runs]
+
+    def _busy_devices(self) -> list[DeviceHandle]:
+        return [run.device for run in self._runs.values()]
+
+    def _invite_guests(self) -> None:
+        """Let short jobs run between the steps of long ones, as far as these may be slowed down."""
+        for run in list(self._runs.values()):
+            if self._closing or not self.limits.guest_share or not self._queue.has_guests():
+                return
+            if run.takes_guests:
+                self._invite_to(run)
+
+    def _invite_to(self, run: Run) -> None:
+        head, credit_s = self._queue.head(guests=True), run.guest_credit_s(self.limits.guest_share)
+        cost_s = self.estimator.seconds(head.request, run.device.name)
+        if head.request.model not in run.device.loaded:
+            cost_s += self.estimator.loading_s(head.request.model, run.device.name)
+        if head.attempts:
+            return
+        if cost_s > credit_s:
+            self._invite_later((cost_s - credit_s) / self.limits.guest_share)
+            return
+        limits = self._batch_limits(head)
+        jobs = self._queue.pop_batch(replace(limits, seconds=min(limits.seconds, credit_s)), guests=True)
+        self._start(run.device, jobs, host=run)
+
+    def _invite_later(self, seconds: float) -> None:
+        if self._guests_due is not None:
+            self._guests_due.cancel()
+        self._guests_due = asyncio.get_running_loop().call_later(seconds, self._dispatch)
+
+    def _start(self, device: DeviceHandle, jobs: Sequence[Job], *, host: Run | None = None) -> None:
+        expected_s = sum(self.estimator.seconds(job.request, device.name) for job in jobs)
+        run = Run.of(device, jobs, expected_s, host)
+        if host is None:
+            self._runs[device.name] = run
+        else:
+            host.guest = run
         for job in jobs:
             job.attempts += 1
             job.update(state=JobState.RUNNING, ahead=None, starts_in_s=None)
-            self._running[job.id] = _Run(job, device, self.estimator.seconds(job.request))
+            self._running[job.id] = run
+            self._ahead.taken(job, device)
             self.store.save(job)
-        task = self._spawn(self._run(device, jobs))
-        for job in jobs:
-            self._running[job.id].task = task
+        task = self._spawn(self._run(run))
+        self._batches.add(task)
+        task.add_done_callback(self._batches.discard)
+        self._ahead.refill(self._queue.upcoming(), self._busy_devices())
 
-    async def _run(self, device: DeviceHandle, jobs: Sequence[Job]) -> None:
-        batch = Batch(jobs[0].task, tuple(BatchItem(job.id, job.request) for job in jobs))
-        by_id = {job.id: job for job in jobs}
+    async def _run(self, run: Run) -> None:
+        requests = [job.request for job in run.jobs.values()]
         try:
-            report = await device.run(batch, lambda event: _show(by_id, event))
+            report = await run.device.run(run.batch, lambda event: self._hear(run, event))
         except WorkerDied as death:
-            self._leave(jobs)
-            self._after_death(jobs, death)
+            self._leave(run)
+            self._after_death(run, death)
         except Exception:
-            log.exception("batch on %s failed", device.name)
-            self._leave(jobs)
-            self._settle(jobs, BatchReport([Failure(InternalError())] * len(jobs), 0.0, device.warm))
+            log.exception("batch on %s failed", run.device.name)
+            self._leave(run)
         else:
-            self._leave(jobs)
-            self._settle(jobs, report)
+            self._leave(run)
+            self._learn(run, requests, report)
+        for job in list(run.jobs.values()):
+            self._conclude(run, job, Failure(InternalError(f"job {job.id} got no answer")))
         self._dispatch()
         self._forecast_soon()
 
-    def _leave(self, jobs: Iterable[Job]) -> None:
-        for job in jobs:
-            self._running.pop(job.id, None)
+    def _leave(self, run: Run) -> None:
+        """Note that a device is done with a batch; a guest's time is taken off its host's account."""
+        if run.host is None:
+            del self._runs[run.device.name]
+        else:
+            run.host.guest = None
+            run.host.guests_s += run.taken_s
 
-    def _settle(self, jobs: Sequence[Job], report: BatchReport) -> None:
-        """Give every job of a batch its outcome, and charge what it really cost."""
-        work = sum(job.request.work for job in jobs) or 1.0
-        for job, outcome in zip(jobs, report.outcomes, strict=True):
-            job.seconds = report.seconds * job.request.work / work
-            self._queue.charge(job.requester, job.seconds - self.estimator.seconds(job.request))
-            self._conclude(job, outcome)
-        done = [
-            job.request for job, outcome in zip(jobs, report.outcomes, strict=True) if not isinstance(outcome, Failure)
-        ]
-        if len(done) == len(jobs):
-            self.estimator.learn(done, report.seconds)
+    def _hear(self, run: Run, event: Event) -> None:
+        """Take what a worker says of a batch."""
+        match event:
+            case Answered(job_id, outcome, seconds) if job_id in run.jobs:
+                run.jobs[job_id].seconds = seconds
+                run.taken_s += seconds
+                self._conclude(run, run.jobs[job_id], outcome)
+            case Progress(job_id, step, steps) if job_id in run.jobs:
+                run.jobs[job_id].update(step=step, steps=steps, loading=None)
+                run.stepping = step < steps
+                self._invite_guests()
+            case Loading(_, share):
+                for job in run.jobs.values():
+                    job.update(loading=share or 0.0)
+            case Started():
+                for job in run.jobs.values():
+                    job.update(loading=None)
 
-    def _conclude(self, job: Job, outcome: Outcome) -> None:
+    def _learn(self, run: Run, requests: Sequence[Request], report: BatchReport) -> None:
+        """Remember how long things took; not of a batch in which something failed."""
+        self._sizes |= report.loaded
+        for model, seconds in report.loading_s.items():
+            self.estimator.learn_loading(model, run.device.name, seconds)
+        if not run.jobs and not run.failed:
+            self.estimator.learn(requests, report.seconds, run.device.name)
+
+    def _conclude(self, run: Run, job: Job, outcome: Outcome) -> None:
+        """Give a job its outcome, and charge what it really cost."""
+        del run.jobs[job.id], self._running[job.id]
+        self._queue.charge(job.requester, job.seconds - job.charged_s)
         if not isinstance(outcome, Failure):
             self._finish(job, JobState.DONE, result=outcome)
-        elif isinstance(outcome.error, JobCancelled):
+            return
+        run.failed = True
+        if isinstance(outcome.error, JobCancelled):
             self._finish(job, JobState.CANCELLED, error=outcome.error)
         else:
             if outcome.error is None:
                 log.error("job %s failed:\n%s", job.id, outcome.traceback)
             self._finish(job, JobState.FAILED, error=outcome.error or InternalError(f"job {job.id}"))
 
-    def _after_death(self, jobs: Sequence[Job], death: WorkerDied) -> None:
+    def _after_death(self, run: Run, death: WorkerDied) -> None:
         """Put the jobs of a lost worker back once; fail one that was running at two deaths."""
-        for job in reversed(jobs):
+        for job in reversed(run.jobs.values()):
+            del self._running[job.id]
+            self._queue.charge(job.requester, -job.charged_s)
             if self._closing:
                 job.attempts -= 1
                 job.update(state=JobState.QUEUED)
@@ -245,6 +324,7 @@ class Engine:
                 job.update(state=JobState.QUEUED, step=0, steps=0, loading=None)
                 self._enqueue(job, front=True)
                 self.store.save(job)
+        run.jobs.clear()
 
     def _finish(self, job: Job, state: JobState, **end: object) -> None:
         self._admission.release(job)
@@ -265,22 +345,39 @@ class Engine:
         while self._deadlines and self._deadlines[0][0] <= now:
             job = self._queue.remove(heapq.heappop(self._deadlines)[1])
             if job is not None:
+                self._ahead.taken(job)
                 waited = spoken(now - job.created_at)
                 self._finish(job, JobState.EXPIRED, error=JobExpired(_EXPIRED, waited=waited))
 
     def _forecast_soon(self) -> None:
-        """Forecast in a moment, once for all changes until then."""
+        """Forecast in a moment, once for all changes until then; the longer that takes, the more seldom."""
         if self._forecast_due is None:
-            self._forecast_due = asyncio.get_running_loop().call_later(_FORECAST_DELAY_S, self._forecast)
+            self._forecast_due = asyncio.get_running_loop().call_later(self._forecast_delay_s, self._forecast)
 
     def _forecast(self) -> None:
         """Tell each waiting job how many are ahead of it and when it should start."""
         if self._forecast_due is not None:
             self._forecast_due.cancel()
             self._forecast_due = None
-        if len(self._queue):
-            remaining = [run.remaining_s() for run in self._running.values()]
-            forecast(self._queue.upcoming(), self.estimator, remaining, len(self.executor.devices))
+        if not len(self._queue):
+            return
+        started = time.monotonic()
+        forecast = Forecast(
+            free_in_s([run.remaining_s for run in self._runs.values()], len(self.executor.devices)),
+            seconds=self._known_seconds,
+            rows=lambda job: self.tasks[job.task].max_rows,
+            guests_in_s=self._guests_in_s(),
+            guest_share=self.limits.guest_share,
+        )
+        forecast.tell(self._queue.upcoming())
+        self._forecast_delay_s = max(_FORECAST_DELAY_S, _FORECAST_REST * (time.monotonic() - started))
+
+    def _guests_in_s(self) -> float | None:
+        steps = [run.step_s for run in self._runs.values() if run.stepping]
+        return min(steps, default=None) if self.limits.guest_share else None
+
+    def _known_seconds(self, job: Job) -> float | None:
+        return self.estimator.seconds(job.request) if self.estimator.knows(job.request) else None
 
     def _unfinished(self) -> list[Job]:
         return [job for job in self.jobs.values() if not job.state.final]
@@ -290,33 +387,6 @@ class Engine:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-class _Run:
-    """Remember where a job runs and since when."""
-
-    def __init__(self, job: Job, device: DeviceHandle, expected_s: float) -> None:
-        self.job = job
-        self.device = device
-        self.task: asyncio.Task[None] | None = None
-        self._ends_at = time.monotonic() + expected_s
-
-    def remaining_s(self) -> float:
-        """Return the seconds until the job should be done."""
-        return max(self._ends_at - time.monotonic(), 0.0)
-
-
-def _show(jobs: Mapping[str, Job], event: Event) -> None:
-    """Write an event of the worker into the jobs it concerns."""
-    if isinstance(event, Progress):
-        with contextlib.suppress(KeyError):
-            jobs[event.job_id].update(step=event.step, steps=event.steps, loading=None)
-    elif isinstance(event, Loading):
-        for job in jobs.values():
-            job.update(loading=event.share or 0.0)
-    elif isinstance(event, Started):
-        for job in jobs.values():
-            job.update(loading=None)
 
 
 _POISON = "This job stopped the worker twice, so it won't be tried again. Try it with other options."

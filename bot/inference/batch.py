@@ -5,97 +5,194 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from bot.errors import ModelUnavailable, OutOfMemory, UserError
+from bot.errors import ModelUnavailable, UserError
 from bot.inference.device import Device
-from bot.inference.messages import Batch, BatchItem, BatchReport, Loading, Progress, Started
+from bot.inference.messages import Answered, Batch, BatchItem, BatchReport, Event, Loading, Progress, Started
 from bot.inference.models import ModelCache
-from bot.inference.pipeline import Failure, Outcome, Pipeline, Result
+from bot.inference.pipeline import Failure, Loaded, Outcome, Pipeline, Request, Result
 
 if TYPE_CHECKING:
     from bot.inference.hub import ModelFiles
 
 log = logging.getLogger(__name__)
-Loaded = TypeVar("Loaded")
+Model = TypeVar("Model")
 
 
-class _Line(Protocol):
-    """The way back to the parent, and the ids that it cancelled."""
+class Line(Protocol):
+    """Be the way back to the parent, and know what came from there."""
 
-    connection: Any
-    cancelled: set[str]
+    def send(self, event: Event) -> None:
+        """Tell the parent something about this batch."""
+
+    def cancelled(self, job_id: str) -> bool:
+        """Say whether a job was stopped."""
+
+    def prepared(self, job_id: str) -> Any:
+        """Return what was made of a job ahead of time, an error perhaps, or None."""
+
+    def give_way(self) -> float:
+        """Run the short batches that wait; return the seconds that they took."""
 
 
 class BatchRun:
-    """Run one batch with a pipeline and report its outcomes."""
+    """Run one batch with a pipeline and tell each job's outcome as soon as it is known."""
 
-    def __init__(self, batch: Batch, pipeline: Pipeline, cache: ModelCache, device: Device, line: _Line) -> None:
-        self._batch = batch
+    def __init__(self, batch: Batch, pipeline: Pipeline, cache: ModelCache, device: Device, line: Line) -> None:
+        self._items = batch.items
         self._pipeline = pipeline
         self._cache = cache
         self._device = device
         self._line = line
+        self._clock = _DeviceClock(cache)
 
-    def report(self, started: float) -> BatchReport:
-        """Run everything; never raise what a pipeline raises. `started` is `time.monotonic()` at the beginning."""
-        self._cache.begin()
-        outcomes = self._answer(self._batch.items)
-        seconds = time.monotonic() - started - self._cache.loading_s
-        return BatchReport(outcomes, max(seconds, 0.0), self._cache.loaded)
+    def report(self) -> BatchReport:
+        """Run everything; never raise what a pipeline raises."""
+        with self._cache.in_use() as loading_s:
+            self._clock.start(loading_s)
+            self._answer(self._items)
+        return BatchReport(self._clock.total_s, self._cache.sizes, loading_s)
 
-    def _answer(self, items: Sequence[BatchItem]) -> list[Outcome]:
-        context = _BatchContext(items, self._cache, self._device, self._line)
+    def _answer(self, items: Sequence[BatchItem], *, relieved: bool = False) -> None:
+        """Answer all items. `relieved`: what else is in memory was unloaded already."""
+        waiting = dict(enumerate(items))
+        context = BatchContext(items, self._pipeline, self._cache, self._device, self._line, self._clock)
         try:
-            answers = self._pipeline.run([item.request for item in items], context)
-            if len(answers) != len(items):
-                raise RuntimeError(f"{len(answers)} answers to {len(items)} requests")  # noqa: TRY301
+            for answers in self._pipeline.run([_request(item) for item in items], context):
+                self._tell([(waiting.pop(index), _outcome(answer)) for index, answer in answers.items()])
+            if waiting:
+                raise RuntimeError(f"{len(waiting)} of {len(items)} requests got no answer")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - the worker's edge: whatever a model raises stays with its job
             full, failure = _is_out_of_memory(error), _outcome(error)
             hopeless = isinstance(error, ModelUnavailable)
         else:
-            return [_outcome(answer) for answer in answers]
+            return
         # Here the error is gone, and with its traceback the tensors of the frames that it came from.
-        return [failure] * len(items) if hopeless else self._try_again(items, failure, full=full)
+        alone = len(items) == 1
+        self._recover(list(waiting.values()), failure, alone=alone, full=full, hopeless=hopeless, relieved=relieved)
 
-    def _try_again(self, items: Sequence[BatchItem], failure: Outcome, *, full: bool) -> list[Outcome]:
-        """Give every job of a failed batch another chance, in halves; a single job gets its failure."""
-        if full:
-            log.warning("out of memory with %d jobs: unloading other models", len(items))
-            self._cache.unload_others()
-        if len(items) > 1:
-            middle = len(items) // 2
-            return self._answer(items[:middle]) + self._answer(items[middle:])
-        return [Failure(OutOfMemory(_TOO_LARGE)) if full else failure]
+    def _recover(
+        self, left: list[BatchItem], failure: Outcome, *, alone: bool, full: bool, hopeless: bool, relieved: bool
+    ) -> None:
+        """Try what is left of a failed batch again: with more memory, in halves, with less need; else tell why not."""
+        if hopeless:
+            self._tell([(item, failure) for item in left])
+        elif full and not relieved and self._cache.unload_others():
+            self._answer(left, relieved=True)
+        elif not alone:
+            middle = len(left) // 2
+            for half in filter(None, (left[:middle], left[middle:])):
+                self._answer(half, relieved=relieved)
+        elif full and self._pipeline.save_memory(_request(left[0]), self._cache.peek):
+            self._answer(left, relieved=relieved)
+        else:
+            told = Failure(self._pipeline.too_large(_request(left[0]), self._cache.peek)) if full else failure
+            self._tell([(left[0], told)])
+
+    def _tell(self, outcomes: Iterable[tuple[BatchItem, Outcome]]) -> None:
+        """Tell outcomes; what the device computed since the last ones is shared among them by their work."""
+        told = list(outcomes)
+        seconds, work = self._clock.lap(), sum(_request(item).work for item, _ in told) or 1.0
+        for item, outcome in told:
+            self._line.send(Answered(item.job_id, outcome, seconds * _request(item).work / work))
 
 
-_TOO_LARGE = "There isn't enough memory for this. Try a smaller picture, fewer at a time, or a shorter text."
+class _DeviceClock:
+    """Count the seconds that the device worked for one batch: without loading, and without what it gave way to."""
+
+    def __init__(self, cache: ModelCache) -> None:
+        self._cache = cache
+        self._loading_s: dict[str, float] = {}
+        self._counted_s = self.away_s = 0.0
+        self._started = time.monotonic()
+
+    def start(self, loading_s: dict[str, float]) -> None:
+        """Start; `loading_s` grows as models are loaded."""
+        self._loading_s, self._started = loading_s, time.monotonic()
+
+    @property
+    def total_s(self) -> float:
+        """Return the seconds until now."""
+        return max(time.monotonic() - self._started - self.away_s - sum(self._loading_s.values()), 0.0)
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap."""
+        total = self.total_s
+        seconds, self._counted_s = max(total - self._counted_s, 0.0), total
+        return seconds
 
 
-class _BatchContext:
+class BatchContext:
     """Serve one call of a pipeline (`bot.inference.pipeline.Context`)."""
 
-    def __init__(self, items: Sequence[BatchItem], cache: ModelCache, device: Device, line: _Line) -> None:
+    def __init__(
+        self,
+        items: Sequence[BatchItem],
+        pipeline: Pipeline,
+        cache: ModelCache,
+        device: Device,
+        line: Line,
+        clock: _DeviceClock,
+    ) -> None:
         self.device = device
         self._items = items
+        self._pipeline = pipeline
         self._cache = cache
         self._line = line
+        self._clock = clock
 
-    def load(self, reference: str, loader: Callable[[ModelFiles, Device], Loaded]) -> Loaded:
-        if reference in self._cache.loaded:
-            model: Loaded = self._cache.get(reference, loader)
+    def load(self, reference: str, loader: Callable[[ModelFiles, Device], Model]) -> Model:
+        """Return a model, loaded if it isn't in memory; raise ModelUnavailable."""
+        if self._cache.peek(reference) is not None:
+            model: Model = self._cache.get(reference, loader)
             return model
-        self._line.connection.send(Loading(reference))
-        model = self._cache.get(reference, loader, lambda share: self._line.connection.send(Loading(reference, share)))
-        self._line.connection.send(Started())
+        self._line.send(Loading(reference))
+        model = self._cache.get(reference, loader, lambda share: self._line.send(Loading(reference, share)))
+        self._line.send(Started())
         return model
 
+    def prepared(
+        self, loader: Callable[[ModelFiles, Device], Any]
+    ) -> tuple[dict[int, Any], dict[int, Result | Exception]]:
+        """Return what was made of each request, ahead of time or now, and the errors of the others."""
+        ready: dict[int, Any] = {}
+        errors: dict[int, Result | Exception] = {}
+        for index, item in enumerate(self._items):
+            made = self._line.prepared(item.job_id)
+            if made is None:
+                made = prepare(self._pipeline, _request(item), lambda reference: self.load(reference, loader))
+            (errors if isinstance(made, UserError) else ready)[index] = made
+        return ready, errors
+
     def progress(self, index: int, step: int, steps: int) -> None:
-        self._line.connection.send(Progress(self._items[index].job_id, step, steps))
+        """Report that `step` of `steps` is done."""
+        self._line.send(Progress(self._items[index].job_id, step, steps))
+
+    def give_way(self) -> None:
+        """Let short jobs run that wait for this device."""
+        self._clock.away_s += self._line.give_way()
 
     def cancelled(self, index: int) -> bool:
-        return self._items[index].job_id in self._line.cancelled
+        """Say whether somebody stopped this job."""
+        return self._line.cancelled(self._items[index].job_id)
+
+
+def prepare(pipeline: Pipeline, request: Request, loaded: Loaded) -> Any:
+    """Return what a pipeline makes of a request, or the UserError that says why it can't be answered."""
+    try:
+        return pipeline.prepare(request, loaded)
+    except ModelUnavailable:
+        raise
+    except UserError as error:
+        return error
+
+
+def _request(item: BatchItem) -> Request:
+    if item.request is None:
+        raise RuntimeError(f"the request of job {item.job_id} never came")
+    return item.request
 
 
 def _outcome(answer: Result | Exception) -> Outcome:

@@ -1,19 +1,22 @@
-"""Define what the bot process and a worker process say to each other. Frozen values, pickled over a pipe."""
+"""Define what the bot process and a worker process say to each other. Frozen values, pickled over a pipe.
+
+What the worker says of a batch comes as a pair of the batch's number and one of the events below.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from bot.inference.pipeline import Outcome, Request
 
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """Name one job of a batch to the worker."""
+    """Name one job of a batch to the worker. The request is left out when it was sent before, by `Prepare`."""
 
     job_id: str
-    request: Request
+    request: Request | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,18 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Ask the worker to run a batch."""
+class Prepare:
+    """Ask the worker to get a job ready that will run soon, while its device works on others."""
 
+    task: str
+    item: BatchItem
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Ask the worker to run a batch. One may come while another runs that gives way."""
+
+    number: int
     batch: Batch
 
 
@@ -39,15 +51,23 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """Tell the worker that a job it prepared won't run on it."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Ask the worker to end when it has nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Tell that the worker's device is open."""
+    """Tell that the worker's device is open, and what its models may take together."""
 
     pid: int
+    budget_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +93,25 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchReport:
-    """Return a batch's outcomes in order.
+class Answered:
+    """Tell a job's outcome, as soon as it is known. `seconds` is its share of what the device computed."""
 
-    `seconds` is what the device computed, without loading; `warm` the references now in memory.
+    job_id: str
+    outcome: Outcome
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """Tell that a batch has ended, and every job of it was answered.
+
+    `seconds` is what the device computed for it, without loading; `loaded` the bytes of each model in memory;
+    `loading_s` the seconds that each model took that was loaded for this batch.
     """
 
-    outcomes: Sequence[Outcome]
     seconds: float
-    warm: frozenset[str]
+    loaded: Mapping[str, int] = field(default_factory=dict)
+    loading_s: Mapping[str, float] = field(default_factory=dict)
 
 
-Event = Started | Loading | Progress
+Event = Started | Loading | Progress | Answered

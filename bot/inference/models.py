@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.errors import UserError
@@ -24,42 +25,64 @@ class _Entry:
     used_at: float
 
 
+@dataclass(slots=True, eq=False)
+class _Scope:
+    """Remember what one batch uses, and the seconds that it spent loading."""
+
+    used: set[str] = field(default_factory=set)
+    loading_s: dict[str, float] = field(default_factory=dict)
+
+
 class ModelCache:
-    """Load models on demand. Models used since `begin()` are never evicted."""
+    """Load models on demand. Models that are used inside of `in_use()` are never evicted."""
 
     def __init__(self, device: Device, *, budget_bytes: int, idle_unload_s: float) -> None:
         self._device = device
         self._budget_bytes = budget_bytes
         self._idle_unload_s = idle_unload_s
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._in_use: set[str] = set()
-        self.loading_s = 0.0
+        self._scopes: list[_Scope] = []
 
     @property
-    def loaded(self) -> frozenset[str]:
-        """Return the references that are in memory."""
-        return frozenset(self._entries)
+    def sizes(self) -> dict[str, int]:
+        """Return the references that are in memory, and their models' bytes."""
+        return {reference: entry.size_bytes for reference, entry in self._entries.items()}
 
-    def begin(self) -> None:
-        """Start a batch: forget what the last one used, and count loading time anew."""
-        self._in_use.clear()
-        self.loading_s = 0.0
+    def peek(self, reference: str) -> Any:
+        """Return a model if it is in memory, else None. Other threads may ask, too."""
+        entry = self._entries.get(reference)
+        return None if entry is None else entry.model
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[dict[str, float]]:
+        """Keep what is used inside in memory; yield a record of the seconds that each model took to load.
+
+        One batch may run inside another that gives way to it.
+        """
+        scope = _Scope()
+        self._scopes.append(scope)
+        try:
+            yield scope.loading_s
+        finally:
+            self._scopes.remove(scope)
 
     def get(self, reference: str, loader: Loader, on_fetch: OnFetch = lambda _: None) -> Any:
         """Return the model of `reference`; raise ModelUnavailable when it can't be found or loaded."""
         entry = self._entries.get(reference)
         if entry is None:
             entry = self._load(reference, loader, on_fetch)
-        self._in_use.add(reference)
+        self._use(reference)
         self._entries.move_to_end(reference)
         entry.used_at = time.monotonic()
         return entry.model
 
-    def unload_others(self) -> None:
-        """Unload every model that the present batch doesn't use."""
-        for reference in [r for r in self._entries if r not in self._in_use]:
+    def unload_others(self) -> bool:
+        """Unload every model that no running batch uses; say whether that can have freed memory."""
+        others = [reference for reference in self._entries if not self._is_used(reference)]
+        for reference in others:
             self._unload(reference)
         self._device.empty_cache()
+        return bool(others) or self._device.is_cuda
 
     def unload_idle(self) -> None:
         """Unload models that nobody used for `idle_unload_s`."""
@@ -82,9 +105,10 @@ class ModelCache:
             raise _unloadable(files, error) from error
         entry = _Entry(model, measured_bytes(model) or files.size_bytes, time.monotonic())
         self._entries[reference] = entry
-        self._in_use.add(reference)
+        self._use(reference)
         self._make_room(0)
-        self.loading_s += time.monotonic() - started
+        for scope in self._scopes[-1:]:
+            scope.loading_s[reference] = time.monotonic() - started
         log.info("loaded %s (%.0f MB) in %.1f s", reference, entry.size_bytes / 1e6, time.monotonic() - started)
         return entry
 
@@ -92,9 +116,16 @@ class ModelCache:
         for reference in list(self._entries):
             if sum(e.size_bytes for e in self._entries.values()) + size_bytes <= self._budget_bytes:
                 return
-            if reference not in self._in_use:
+            if not self._is_used(reference):
                 self._unload(reference)
                 self._device.empty_cache()
+
+    def _use(self, reference: str) -> None:
+        for scope in self._scopes[-1:]:
+            scope.used.add(reference)
+
+    def _is_used(self, reference: str) -> bool:
+        return any(reference in scope.used for scope in self._scopes)
 
     def _unload(self, reference: str) -> None:
         del self._entries[reference]

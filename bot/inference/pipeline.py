@@ -6,15 +6,18 @@ inference, are stored in the database and sent to another process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+from bot.errors import OutOfMemory, UserError
 
 if TYPE_CHECKING:
     from bot.inference.device import Device
     from bot.inference.hub import ModelFiles
 
-Loaded = TypeVar("Loaded")
+Model = TypeVar("Model")
 _AS_JSON = {"ser_json_bytes": "base64", "val_json_bytes": "base64", "ser_json_inf_nan": "constants"}
 
 
@@ -23,6 +26,9 @@ class Request:
     """Ask for one job. `model` is a model reference (`bot.inference.hub`)."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _AS_JSON
+
+    gives_way: ClassVar[bool] = False
+    """Whether a running job of this kind lets short ones run between its steps."""
 
     model: str
 
@@ -42,13 +48,13 @@ class Request:
         return 1
 
     @property
-    def cost_key(self) -> str:
-        """Name what the seconds per unit of `work` are averaged over."""
-        return self.model
+    def cost_keys(self) -> tuple[str, ...]:
+        """Name what the seconds per unit of `work` are averaged over, the closest description first."""
+        return (self.model,)
 
     @property
     def work(self) -> float:
-        """Return the amount of work in units that take about equal time under one `cost_key`."""
+        """Return the amount of work in units that take about equal time under one of the `cost_keys`."""
         return float(self.size * self.rows)
 
 
@@ -70,6 +76,14 @@ class Failure:
 
 
 Outcome = Result | Failure
+Answers = Mapping[int, Result | Exception]
+
+
+class Loaded(Protocol):
+    """Return the model of a reference if it is in memory, else None."""
+
+    def __call__(self, reference: str, /) -> Any:
+        """Return it."""
 
 
 class Context(Protocol):
@@ -77,22 +91,50 @@ class Context(Protocol):
 
     device: Device
 
-    def load(self, reference: str, loader: Callable[[ModelFiles, Device], Loaded]) -> Loaded:
+    def load(self, reference: str, loader: Callable[[ModelFiles, Device], Model]) -> Model:
         """Return the model of `reference`, loaded by `loader` if it isn't in memory; raise ModelUnavailable."""
+
+    def prepared(
+        self, loader: Callable[[ModelFiles, Device], Any]
+    ) -> tuple[dict[int, Any], dict[int, Result | Exception]]:
+        """Return what `prepare` made of each request, and the UserErrors of those that can't be answered.
+
+        What wasn't made ahead of time is made now, with models loaded by `loader`.
+        """
 
     def progress(self, index: int, step: int, steps: int) -> None:
         """Report that `step` of `steps` is done."""
+
+    def give_way(self) -> None:
+        """Let short jobs run that wait for this device. Pipelines whose requests give way call it at every step."""
 
     def cancelled(self, index: int) -> bool:
         """Say whether somebody stopped this job. Long loops ask at every step."""
 
 
-class Pipeline(Protocol):
+class Pipeline(ABC):
     """Run batches of one task's requests."""
 
-    def run(self, requests: Sequence[Any], context: Context) -> Sequence[Result | Exception]:
-        """Return an answer for each request, in order.
+    @abstractmethod
+    def run(self, requests: Sequence[Any], context: Context) -> Iterator[Answers]:
+        """Yield answers as they are done, by the index of their request.
 
-        A request that can't be answered gets an error in its place; an error raised fails them all, and the
-        worker then tries them one by one.
+        A request that can't be answered gets an error in its place; an error raised fails those that have no answer
+        yet, and the worker then tries them one by one.
         """
+
+    def prepare(self, request: Any, loaded: Loaded) -> Any:  # noqa: ARG002
+        """Return what `run` needs of a request besides the model: tokens, pixels; None while the model isn't loaded.
+
+        It is called while the device works on other jobs, in another thread, and again by `run` for those that came
+        too late. Raise a UserError for a request that can't be answered.
+        """
+        return None
+
+    def save_memory(self, request: Any, loaded: Loaded) -> bool:  # noqa: ARG002
+        """Let the model of a request, for which memory ran out, need less from now on; say whether that is possible."""
+        return False
+
+    def too_large(self, request: Any, loaded: Loaded) -> UserError:  # noqa: ARG002
+        """Return what to tell who asked for something that doesn't fit into memory."""
+        return OutOfMemory("There isn't enough memory for this. Try something smaller, or fewer at a time.")

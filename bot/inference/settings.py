@@ -18,7 +18,6 @@ def _checked(text: str) -> str:
     return text
 
 
-_NO_LIMIT = 1 << 62
 Reference = Annotated[str, AfterValidator(_checked)]
 References = Annotated[tuple[Reference, ...], Field(min_length=1)]
 
@@ -38,10 +37,6 @@ class TaskSettings(Frozen):
     def references(self) -> tuple[str, ...]:
         """Return every model reference that may be asked for, the default first."""
         raise NotImplementedError
-
-    def padded_limit(self) -> int:
-        """Return how large the rows of a batch may be together when all are padded to the longest."""
-        return _NO_LIMIT
 
     def check(self, request: Any) -> None:
         """Raise BadInput when the host's limits don't allow this request. It is asked before the job is queued."""

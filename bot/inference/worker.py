@@ -1,11 +1,13 @@
 """Own one device in a process of its own: load models, run batches, report what happens.
 
-The parent sends messages over a pipe and gets messages back. The main thread computes; a second thread listens, so
-that a stop is heard in the middle of a batch, and ends the process when the parent is gone.
+The parent sends messages over a pipe and gets messages back. The main thread computes. A second thread listens, so that
+a stop is heard in the middle of a batch, and ends the process when the parent is gone. A third gets jobs ready that
+will run soon.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -13,13 +15,14 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 from bot.inference.batch import BatchRun
 from bot.inference.device import Device
-from bot.inference.messages import Cancel, Hello, Run, Stop
+from bot.inference.inbox import Inbox
+from bot.inference.messages import Event, Hello, Run, Stop
 from bot.inference.models import ModelCache
 from bot.inference.pipeline import Pipeline
 from bot.inference.registry import TASKS
@@ -39,60 +42,101 @@ class WorkerOptions:
     log_level: int = logging.WARNING
 
 
-@dataclass(slots=True)
-class _Inbox:
-    """Receive the parent's messages in a thread of its own."""
-
-    connection: Connection
-    runs: queue.SimpleQueue[Run | Stop] = field(default_factory=queue.SimpleQueue)
-    cancelled: set[str] = field(default_factory=set)
-
-    def listen(self) -> None:
-        """Sort messages until the parent goes away; then end the process, whatever it is doing."""
-        try:
-            while True:
-                self._sort(self.connection.recv())
-        except (EOFError, OSError):
-            os._exit(0)
-
-    def _sort(self, message: Run | Cancel | Stop) -> None:
-        if isinstance(message, Cancel):
-            self.cancelled.add(message.job_id)
-        else:
-            self.runs.put(message)
-
-
 def worker_main(connection: Connection, options: WorkerOptions) -> None:
     """Serve the parent until it says stop. This is the entry point of the worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    _let_the_bot_go_first()
     _quiet_libraries(options.log_level)
-    inbox = _Inbox(connection)
+    inbox = Inbox(connection)
     threading.Thread(target=inbox.listen, name="inbox", daemon=True).start()
     options.device.open()
     _no_progress_bars()
-    cache = ModelCache(options.device, budget_bytes=options.device.budget_bytes(), idle_unload_s=options.idle_unload_s)
-    connection.send(Hello(os.getpid()))
-    _serve(inbox, cache, options)
+    budget_bytes = options.device.budget_bytes()
+    cache = ModelCache(options.device, budget_bytes=budget_bytes, idle_unload_s=options.idle_unload_s)
+    worker = Worker(inbox, cache, options)
+    threading.Thread(target=inbox.prepare, args=(worker.pipeline, cache), name="prepare", daemon=True).start()
+    inbox.send(Hello(os.getpid(), budget_bytes))
+    worker.serve()
     os._exit(0)  # nothing is left to do, and tearing torch down takes a while
 
 
-def _serve(inbox: _Inbox, cache: ModelCache, options: WorkerOptions) -> None:
-    pipelines: dict[str, Pipeline] = {}
-    while True:
-        try:
-            message = inbox.runs.get(timeout=_IDLE_CHECK_S)
-        except queue.Empty:
-            cache.unload_idle()
-            continue
-        if isinstance(message, Stop):
-            return
-        task = message.batch.task
-        if task not in pipelines:
-            pipelines[task] = TASKS[task].make_pipeline(options.tasks[task])
+class Worker:
+    """Run the batches that come in, one after another; short ones also between the steps of one that gives way."""
+
+    def __init__(self, inbox: Inbox, cache: ModelCache, options: WorkerOptions) -> None:
+        self._inbox = inbox
+        self._cache = cache
+        self._options = options
+        self._pipelines: dict[str, Pipeline] = {}
+        self._making = threading.Lock()
+
+    def serve(self) -> None:
+        """Run batches until the parent says stop."""
+        while True:
+            try:
+                message = self._inbox.runs.get(timeout=_IDLE_CHECK_S)
+            except queue.Empty:
+                self._cache.unload_idle()
+                continue
+            if isinstance(message, Stop):
+                return
+            self._run(message)
+
+    def give_way(self) -> float:
+        """Run the batches that came meanwhile; return the seconds that they took."""
         started = time.monotonic()
-        run = BatchRun(message.batch, pipelines[task], cache, options.device, inbox)
-        inbox.connection.send(run.report(started))
-        inbox.cancelled.difference_update(item.job_id for item in message.batch.items)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                message = self._inbox.runs.get_nowait()
+                if isinstance(message, Stop):
+                    os._exit(0)  # the parent doesn't wait for what runs
+                self._run(message)
+        return time.monotonic() - started
+
+    def pipeline(self, task: str) -> Pipeline:
+        """Return the pipeline of a task, made when it is first needed."""
+        with self._making:
+            if task not in self._pipelines:
+                self._pipelines[task] = TASKS[task].make_pipeline(self._options.tasks[task])
+            return self._pipelines[task]
+
+    def _run(self, message: Run) -> None:
+        batch = self._inbox.completed(message.batch)
+        line = BatchLine(message.number, self._inbox, self)
+        report = BatchRun(batch, self.pipeline(batch.task), self._cache, self._options.device, line).report()
+        self._inbox.forget(item.job_id for item in batch.items)
+        self._inbox.send((message.number, report))
+
+
+class BatchLine:
+    """Connect one batch with the parent (`bot.inference.batch.Line`)."""
+
+    def __init__(self, number: int, inbox: Inbox, worker: Worker) -> None:
+        self._number = number
+        self._inbox = inbox
+        self._worker = worker
+
+    def send(self, event: Event) -> None:
+        """Tell the parent something about this batch."""
+        self._inbox.send((self._number, event))
+
+    def cancelled(self, job_id: str) -> bool:
+        """Say whether a job was stopped."""
+        return job_id in self._inbox.cancelled
+
+    def prepared(self, job_id: str) -> Any:
+        """Return what was made of a job ahead of time, an error perhaps, or None."""
+        return self._inbox.prepared.get(job_id)
+
+    def give_way(self) -> float:
+        """Run the short batches that wait; return the seconds that they took."""
+        return self._worker.give_way()
+
+
+def _let_the_bot_go_first() -> None:
+    """Give the bot process precedence: it needs little, but at once."""
+    with contextlib.suppress(AttributeError, OSError):  # not on Windows
+        os.nice(5)
 
 
 def _quiet_libraries(level: int) -> None:

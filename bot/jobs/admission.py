@@ -9,7 +9,7 @@ from bot.config import QueueSettings
 from bot.durations import spoken
 from bot.errors import Refused
 from bot.jobs.job import Job
-from bot.jobs.queue import guild_key
+from bot.jobs.lanes import guild_key
 
 _SOONEST_S = 5.0
 _USER_FULL = "At most {limit} of your jobs can wait at a time. Try again in {wait}."

@@ -8,29 +8,58 @@ from bot.inference.pipeline import Request
 
 _SMOOTHING = 0.2
 _UNKNOWN_S = 1.0
+_UNKNOWN_LOADING_S = 5.0
 
 
 class Estimator:
-    """Keep moving averages of device seconds per unit of work, one for each cost key.
+    """Keep moving averages of device seconds per unit of work, for each cost key on each device and on any.
 
     An exponential moving average: a new measurement counts for a fifth. A job of an unknown kind is taken for
-    one second.
+    one second, the loading of an unknown model for five.
     """
 
     def __init__(self, known: Mapping[str, float] | None = None) -> None:
         self.seconds_per_unit: dict[str, float] = dict(known or {})
 
-    def seconds(self, request: Request) -> float:
-        """Return the device seconds that one request is expected to take."""
-        rate = self.seconds_per_unit.get(request.cost_key)
+    def seconds(self, request: Request, device: str = "") -> float:
+        """Return the device seconds that one request is expected to take, on `device` or on any."""
+        rate = self._rate(request.cost_keys, device)
         return _UNKNOWN_S if rate is None else max(rate * request.work, 1e-4)
 
-    def learn(self, requests: Iterable[Request], seconds: float) -> None:
-        """Note that a batch of requests of one cost key took `seconds` of the device."""
+    def knows(self, request: Request) -> bool:
+        """Say whether a request of this kind was ever measured."""
+        return self._rate(request.cost_keys, "") is not None
+
+    def loading_s(self, model: str, device: str) -> float:
+        """Return the seconds that a model is expected to take to load on a device."""
+        return self.seconds_per_unit.get(_loading_key(model, device), _UNKNOWN_LOADING_S)
+
+    def learn(self, requests: Iterable[Request], seconds: float, device: str = "") -> None:
+        """Note that a batch of requests of one kind took `seconds` of a device."""
         batch = list(requests)
         work = sum(request.work for request in batch)
         if not work or seconds <= 0:
             return
-        key, rate = batch[0].cost_key, seconds / work
-        known = self.seconds_per_unit.get(key, rate)
-        self.seconds_per_unit[key] = known + _SMOOTHING * (rate - known)
+        for key in batch[0].cost_keys:
+            for measured in {key, _on(key, device)}:
+                self._average(measured, seconds / work)
+
+    def learn_loading(self, model: str, device: str, seconds: float) -> None:
+        """Note that a model took `seconds` to load on a device."""
+        self._average(_loading_key(model, device), seconds)
+
+    def _rate(self, cost_keys: Iterable[str], device: str) -> float | None:
+        keys = [key for cost_key in cost_keys for key in (_on(cost_key, device), cost_key)]
+        return next((self.seconds_per_unit[key] for key in keys if key in self.seconds_per_unit), None)
+
+    def _average(self, key: str, value: float) -> None:
+        known = self.seconds_per_unit.get(key, value)
+        self.seconds_per_unit[key] = known + _SMOOTHING * (value - known)
+
+
+def _on(key: str, device: str) -> str:
+    return f"{key} on {device}" if device else key
+
+
+def _loading_key(model: str, device: str) -> str:
+    return f"loading {model} on {device}"

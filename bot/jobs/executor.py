@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from bot.inference.messages import Batch, BatchReport, Event
+from bot.inference.messages import Batch, BatchItem, BatchReport, Event
 
 
 class WorkerDied(Exception):
@@ -17,18 +17,35 @@ class WorkerDied(Exception):
 
 
 class DeviceHandle(Protocol):
-    """Drive one device. One batch runs on it at a time."""
+    """Drive one device. One batch runs on it at a time, and a second one while that gives way."""
 
     @property
     def name(self) -> str:
-        """Return the device's name, as torch writes it."""
+        """Return the device's name, which no other device has."""
 
     @property
-    def warm(self) -> frozenset[str]:
-        """Return the references of the models that are loaded."""
+    def available(self) -> bool:
+        """Say whether a batch can be run now; not so after a death, until the worker is started again."""
+
+    @property
+    def loaded(self) -> Mapping[str, int]:
+        """Return the references of the models that are in memory, with their bytes."""
+
+    @property
+    def budget_bytes(self) -> int | None:
+        """Return what the loaded models may take together; None while the device wasn't opened."""
+
+    def prepare(self, task: str, item: BatchItem) -> None:
+        """Get a job ready that will run soon, while the device works on others."""
+
+    def forget(self, job_id: str) -> None:
+        """Drop what was got ready for a job that won't run here."""
 
     async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
-        """Run a batch; raise WorkerDied when the worker was lost, after which the next call starts a new one."""
+        """Run a batch; every job of it is answered by an event before this returns.
+
+        Raise WorkerDied when the worker was lost, after which the next call starts a new one.
+        """
 
     def cancel(self, job_id: str) -> None:
         """Ask the running job to stop at its next step."""
@@ -41,8 +58,8 @@ class Executor(Protocol):
     def devices(self) -> Sequence[DeviceHandle]:
         """Return the devices, free or not."""
 
-    async def start(self) -> None:
-        """Make the devices ready to be called."""
+    async def start(self, on_available: Callable[[], None]) -> None:
+        """Make the devices ready to be called; `on_available` is called whenever one comes back."""
 
     async def close(self) -> None:
         """Stop every worker and leave no process behind."""

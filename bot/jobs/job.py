@@ -59,7 +59,8 @@ class Job:
     """Carry one request through the queue.
 
     `reply_to` is opaque here: it tells whoever answers where the answer goes, and survives a restart.
-    Times are seconds since the epoch. `attempts` counts how often a worker started it.
+    Times are seconds since the epoch. `attempts` counts how often a worker started it. `charged_s` are the device
+    seconds that its person was charged in advance, `seconds` those that it took.
     """
 
     request: Request
@@ -70,6 +71,7 @@ class Job:
     created_at: float = field(default_factory=time.time)
     expires_at: float = float("inf")
     attempts: int = 0
+    charged_s: float = 0.0
     seconds: float = 0.0
     status: JobStatus = field(default_factory=JobStatus)
     result: Result | None = None

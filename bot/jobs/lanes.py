@@ -1,76 +1,65 @@
-"""Share a device fairly by weighted virtual time.
-
-Start-time fair queueing (Goyal, Vin and Cheng, 1996): every lane has a virtual time that grows by the seconds it
-used, divided by its weight; the lane that is furthest behind goes next. A lane that was idle restarts at the
-present virtual time, so nobody saves up credit. All operations cost O(log lanes), amortised.
-"""
+"""Keep each person's jobs in a lane of their own, inside a lane of their guild."""
 
 from __future__ import annotations
 
-import heapq
-import itertools
-from collections.abc import Hashable, Iterator
-from typing import Generic, Protocol, TypeVar
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from bot.jobs.fair import FairHeap
+from bot.jobs.job import Job, Requester
 
 _SWEEP_AT = 1024
 
 
-class _Schedulable(Protocol):
-    vtime: float
-    weight: float
+@dataclass(slots=True, eq=False)
+class UserLane:
+    """Hold one person's jobs in the order in which they came, those that give way apart from the others."""
 
-    def __len__(self) -> int: ...
+    number: int
+    guild: GuildLane
+    weight: float = 1.0
+    vtime: float = 0.0
+    jobs: dict[bool, OrderedDict[str, Job]] = field(default_factory=lambda: {False: OrderedDict(), True: OrderedDict()})
+
+    def __len__(self) -> int:
+        return len(self.jobs[False]) + len(self.jobs[True])
+
+    def first(self, gives_way: bool) -> Job | None:
+        """Return the first job of one kind."""
+        return next(iter(self.jobs[gives_way].values()), None)
 
 
-Child = TypeVar("Child", bound=_Schedulable)
+@dataclass(slots=True, eq=False)
+class GuildLane:
+    """Hold one guild's people.
 
+    `heaps` has those whose first job has a batch key, `now` is their present,
+    `latest` the virtual time of whoever got furthest.
+    """
 
-class FairSchedule(Generic[Child]):
-    """Order child lanes by virtual time. A child is scheduled while `len(child)` is not 0."""
-
-    def __init__(self) -> None:
-        self.children: dict[Hashable, Child] = {}
-        self._heap: list[tuple[float, int, Child]] = []
-        self._ticket = itertools.count()
-        self._now = 0.0
-
-    def activate(self, child: Child) -> None:
-        """Schedule a child that just got its first entry."""
-        child.vtime = max(child.vtime, self._now)
-        self._push(child)
-
-    def head(self) -> Child:
-        """Return the child that goes next; raise IndexError when there is none."""
-        while True:
-            vtime, _, child = self._heap[0]
-            if len(child) and vtime == child.vtime:
-                return child
-            heapq.heappop(self._heap)
-
-    def advance(self) -> None:
-        """Move the present to the virtual time of the child that goes now."""
-        self._now = max(self._now, self.head().vtime)
-
-    def charge(self, child: Child, seconds: float) -> None:
-        """Add `seconds` (or give them back, when negative) to what the child used."""
-        if seconds:
-            child.vtime += seconds / child.weight
-            if len(child):
-                self._push(child)
+    number: int
+    weight: float = 1.0
+    vtime: float = 0.0
+    now: float = 0.0
+    latest: float = 0.0
+    count: int = 0
+    users: dict[int, UserLane] = field(default_factory=dict)
+    heaps: dict[Hashable, FairHeap[UserLane]] = field(default_factory=dict)
+    _sweep_at: int = _SWEEP_AT
 
     def forget_idle(self) -> None:
-        """Drop children that are idle and owe nothing, once there are many."""
-        if len(self.children) >= _SWEEP_AT and len(self.children) > 2 * len(self._heap):
-            keep = {k: c for k, c in self.children.items() if len(c) or c.vtime > self._now}
-            self.children = keep
+        """Drop people who are idle and owe nothing, once there are many of them."""
+        if len(self.users) >= self._sweep_at:
+            self.users = {key: u for key, u in self.users.items() if len(u) or u.vtime > self.now}
+            self._sweep_at = max(_SWEEP_AT, 2 * len(self.users))
 
-    def in_order(self) -> Iterator[Child]:
-        """Yield the scheduled children, the one that goes next first."""
-        seen: set[int] = set()
-        for vtime, _, child in sorted(self._heap, key=lambda entry: entry[:2]):
-            if len(child) and vtime == child.vtime and id(child) not in seen:
-                seen.add(id(child))
-                yield child
 
-    def _push(self, child: Child) -> None:
-        heapq.heappush(self._heap, (child.vtime, next(self._ticket), child))
+def guild_key(requester: Requester) -> Hashable:
+    """Return the outer lane of a requester: the guild, or for direct messages the person."""
+    return ("user", requester.user_id) if requester.guild_id is None else requester.guild_id
+
+
+def batch_key(job: Job) -> Hashable:
+    """Return what jobs of one batch have in common."""
+    return (job.task, job.request.batch_key)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
-from bot.inference.messages import Batch, BatchReport, Event
+from bot.inference.messages import Batch, BatchItem, BatchReport, Event
 from bot.inference.worker import WorkerOptions
 from bot.jobs.worker_process import WorkerProcess
 
@@ -27,12 +28,18 @@ class LocalExecutor:
 
     def __init__(self, workers: Sequence[WorkerOptions], *, job_timeout_s: float = 600.0, eager: bool = True) -> None:
         self._eager = eager
-        self.devices = [LocalDevice(options, job_timeout_s=job_timeout_s) for options in workers]
+        names = _distinct([options.device.name for options in workers])
+        self.devices = [
+            LocalDevice(options, name=name, job_timeout_s=job_timeout_s)
+            for options, name in zip(workers, names, strict=True)
+        ]
 
-    async def start(self) -> None:
+    async def start(self, on_available: Callable[[], None]) -> None:
         """Start the workers of an eager executor; they import torch while the bot goes on."""
-        for device in self.devices if self._eager else ():
-            device.start()
+        for device in self.devices:
+            device.on_available = on_available
+            if self._eager:
+                device.start()
 
     async def close(self) -> None:
         """Stop the workers, by force after a moment."""
@@ -40,32 +47,55 @@ class LocalExecutor:
 
 
 class LocalDevice:
-    """Drive one worker process, and start another one when it dies, later each time it dies young."""
+    """Drive one worker process, and start another one when it dies, later each time it dies young.
 
-    def __init__(self, options: WorkerOptions, *, job_timeout_s: float) -> None:
-        self.name = options.device.name
-        self.warm: frozenset[str] = frozenset()
+    It isn't `available` from a death until the next life; `on_available` is called when that begins.
+    """
+
+    def __init__(self, options: WorkerOptions, *, name: str, job_timeout_s: float) -> None:
+        self.name = name
+        self.loaded: Mapping[str, int] = {}
+        self.available = True
+        self.on_available: Callable[[], None] = lambda: None
         self._options = options
         self._job_timeout_s = job_timeout_s
         self._worker: WorkerProcess | None = None
+        self._reviving: asyncio.Task[None] | None = None
         self._backoff_s = 0.0
+        self._closing = False
 
     @property
     def pid(self) -> int | None:
         """Return the process id of the worker, or None when none lives."""
         return self._worker.process.pid if self._worker and not self._worker.dead.is_set() else None
 
+    @property
+    def budget_bytes(self) -> int | None:
+        """Return what the loaded models may take together; None while the worker hasn't said so."""
+        hello = self._worker.hello if self._worker else None
+        return hello.budget_bytes if hello else None
+
     def start(self) -> WorkerProcess:
         """Spawn the worker process."""
-        self._worker = WorkerProcess(self._options)
+        self._worker = WorkerProcess(self._options, name=self.name, on_death=self._on_death)
         return self._worker
 
     async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
         """Run a batch; raise WorkerDied when the worker was lost."""
-        worker = await self._living_worker()
+        worker = self._worker or self.start()
         report = await self._watch(worker, worker.run(batch, on_event))
-        self.warm = report.warm
+        self.loaded = report.loaded
         return report
+
+    def prepare(self, task: str, item: BatchItem) -> None:
+        """Get a job ready that will run soon; nothing to do while no worker lives."""
+        if self._worker is not None and not self._worker.dead.is_set():
+            self._worker.prepare(task, item)
+
+    def forget(self, job_id: str) -> None:
+        """Drop what was got ready for a job that won't run here."""
+        if self._worker is not None:
+            self._worker.forget(job_id)
 
     def cancel(self, job_id: str) -> None:
         """Ask the running job to stop at its next step."""
@@ -74,24 +104,27 @@ class LocalDevice:
 
     async def close(self) -> None:
         """Stop the worker."""
+        self._closing = True
+        if self._reviving is not None:
+            self._reviving.cancel()
         if self._worker is not None:
             await self._worker.stop(_STOP_GRACE_S)
 
-    async def _living_worker(self) -> WorkerProcess:
-        worker = self._worker
-        if worker is not None and not worker.dead.is_set():
-            return worker
-        if worker is not None:
-            await self._bury(worker)
-        return self.start()
+    def _on_death(self) -> None:
+        self.loaded = {}
+        if self._worker is not None and not self._closing:
+            self.available = False
+            self._reviving = asyncio.create_task(self._revive(self._worker))
 
-    async def _bury(self, worker: WorkerProcess) -> None:
-        """Note the death, and wait longer before the next life if this one was short."""
-        self.warm = frozenset()
+    async def _revive(self, worker: WorkerProcess) -> None:
+        """Note the death and start anew, after a longer wait if this life was short, too."""
         log.error("the worker of %s died (exit code %s)", self.name, await worker.join())
         young = time.monotonic() - worker.born_at < _HEALTHY_AFTER_S
         self._backoff_s = min(max(2 * self._backoff_s, _FIRST_BACKOFF_S), _MAX_BACKOFF_S) if young else 0.0
         await asyncio.sleep(self._backoff_s)
+        self.start()
+        self.available = True
+        self.on_available()
 
     async def _watch(self, worker: WorkerProcess, report: asyncio.Future[BatchReport]) -> BatchReport:
         """Wait for the report; kill a worker that says nothing for too long."""
@@ -103,3 +136,13 @@ class LocalDevice:
             if time.monotonic() - worker.heard_at >= self._job_timeout_s:
                 log.error("the worker of %s was silent for %.0f s: restarting it", self.name, self._job_timeout_s)
                 worker.kill()
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return names for devices: those that torch uses, numbered when two workers share one ("cpu", "cpu#2")."""
+    seen: Counter[str] = Counter()
+    out = []
+    for name in names:
+        seen[name] += 1
+        out.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return out

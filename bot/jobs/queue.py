@@ -1,71 +1,61 @@
 """Hold the queued jobs: fair order by guild and user, batches of similar length, positions.
 
-A plain data structure without clock or event loop. Every operation costs O(log n) for n queued jobs.
+A plain data structure without clock or event loop. For n queued jobs under k batch keys, adding and removing a job cost
+O(log n), choosing the next one O(k + log n).
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TypeVar
 
 from sortedcontainers import SortedKeyList
 
+from bot.jobs.fair import FairHeap, in_turn
 from bot.jobs.job import Job, Requester
-from bot.jobs.lanes import FairSchedule
+from bot.jobs.lanes import GuildLane, UserLane, batch_key, guild_key
+
+_SWEEP_AT = 1024
+_Sized = tuple[int, int, Job]
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Bound one batch: `rows` in all, `padded` units of size in all, and the least share that isn't padding."""
+    """Bound one batch: `rows` in all, and the device `seconds` that its jobs may take together."""
 
     rows: int = 16
-    padded: int = 1 << 62
-    fill: float = 0.8
+    seconds: float = float("inf")
 
 
-@dataclass(slots=True, eq=False)
-class _UserLane:
-    weight: float = 1.0
-    vtime: float = 0.0
-    jobs: OrderedDict[str, Job] = field(default_factory=OrderedDict)
-
-    def __len__(self) -> int:
-        return len(self.jobs)
-
-
-@dataclass(slots=True, eq=False)
-class _GuildLane:
-    weight: float = 1.0
-    vtime: float = 0.0
-    count: int = 0
-    users: FairSchedule[_UserLane] = field(default_factory=FairSchedule)
-
-    def __len__(self) -> int:
-        return self.count
-
-
-def guild_key(requester: Requester) -> Hashable:
-    """Return the outer lane of a requester: the guild, or for direct messages the person."""
-    return ("user", requester.user_id) if requester.guild_id is None else requester.guild_id
+_AnyLane = TypeVar("_AnyLane", UserLane, GuildLane)
 
 
 class JobQueue:
     """Keep queued jobs in fair order.
 
+    A person's jobs are taken in the order in which they came, those that give way and the others each for themselves.
     `cost` returns the device seconds that a job is expected to take, `limits` what its batch may hold.
     """
 
     def __init__(self, *, cost: Callable[[Job], float], limits: Callable[[Job], BatchLimits]) -> None:
         self._cost = cost
         self._limits = limits
-        self._guilds: FairSchedule[_GuildLane] = FairSchedule()
+        self._now = self._latest = 0.0
+        self._guilds: dict[Hashable, GuildLane] = {}
+        self._heaps: dict[Hashable, FairHeap[GuildLane]] = {}
+        self._by_size: dict[Hashable, SortedKeyList[_Sized]] = {}
         self._jobs: dict[str, Job] = {}
-        self._by_key: dict[Hashable, SortedKeyList[tuple[int, int, Job]]] = {}
-        self._entries: dict[str, tuple[int, int, Job]] = {}
+        self._tickets: dict[str, int] = {}
+        self._counts: Counter[Hashable] = Counter()
         self._ticket = itertools.count()
+        self._front_ticket = itertools.count(-1, -1)
+        self._numbers = itertools.count()
+        self._sweep_at = _SWEEP_AT
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -78,115 +68,208 @@ class JobQueue:
 
     def push(self, job: Job, *, front: bool = False) -> None:
         """Add a job to its person's lane; `front` is for one that goes back after its worker died."""
-        guild, lane = self._lanes(job.requester)
+        lane = self._lane(job.requester)
         lane.weight = job.requester.weight
-        idle_guild, idle_lane = not len(guild), not len(lane)
-        lane.jobs[job.id] = job
-        guild.count += 1
+        self._activate(lane)
+        self._jobs[job.id] = job
+        self._tickets[job.id] = next(self._front_ticket if front else self._ticket)
+        self._counts[batch_key(job)] += 1
+        jobs, first = lane.jobs[job.request.gives_way], lane.first(job.request.gives_way)
+        jobs[job.id] = job
+        lane.guild.count += 1
         if front:
-            lane.jobs.move_to_end(job.id, last=False)
-        if idle_lane:
-            guild.users.activate(lane)
-        if idle_guild:
-            self._guilds.activate(guild)
-        entry = (job.request.size, next(self._ticket), job)
-        self._jobs[job.id], self._entries[job.id] = job, entry
-        self._by_key.setdefault(self.batch_key(job), SortedKeyList(key=lambda e: e[:2])).add(entry)
+            self._hide(lane, first)
+            jobs.move_to_end(job.id, last=False)
+        if front or first is None:
+            self._show(lane, job)
 
     def remove(self, job_id: str) -> Job | None:
         """Take a queued job out; return None when it isn't queued."""
-        job = self._jobs.pop(job_id, None)
+        job = self._jobs.get(job_id)
         if job is None:
             return None
-        guild, lane = self._lanes(job.requester)
-        del lane.jobs[job_id]
-        guild.count -= 1
-        same = self._by_key[self.batch_key(job)]
-        same.remove(self._entries.pop(job_id))
-        if not same:
-            del self._by_key[self.batch_key(job)]
-        guild.users.forget_idle()
-        self._guilds.forget_idle()
+        lane = self._lane(job.requester)
+        self._take(lane, job)
+        self._forget_idle(lane.guild)
         return job
 
-    def head(self) -> Job:
-        """Return the job that goes next; raise IndexError when none waits."""
-        lane = self._guilds.head().users.head()
-        return next(iter(lane.jobs.values()))
+    def head(self, *, guests: bool = False) -> Job:
+        """Return the job that goes next, of all or of the `guests`; raise IndexError when none waits."""
+        heads = [job for job in self._heads() if not (guests and job.request.gives_way)]
+        if not heads:
+            raise IndexError("no job waits")
+        return min(heads, key=self._turn)
 
-    def pop_batch(self) -> list[Job]:
-        """Take the head job and those that may share its batch, and charge each for its expected share."""
-        head = self.head()
-        members = [head, *self._companions(head)]
-        self._guilds.advance()
-        self._guilds.head().users.advance()
-        for job in members:
-            self.remove(job.id)
-            self.charge(job.requester, self._cost(job))
-        return members
+    def pop_batch(self, limits: BatchLimits | None = None, *, guests: bool = False) -> list[Job]:
+        """Take the next job and those that may share its batch, and charge each for its expected share.
+
+        `limits` are for this batch alone; without them the job's own hold.
+        """
+        self._advance(self.head())
+        head = self.head(guests=guests)
+        return list(self._gather(head, BatchLimits(rows=1) if head.attempts else limits or self._limits(head)))
+
+    def has_guests(self) -> bool:
+        """Say whether a job waits that could run between the steps of another."""
+        return any(not job.request.gives_way for job in self._heads())
+
+    def count_with(self, job: Job) -> int:
+        """Return how many jobs could share a batch with a queued one, itself included."""
+        return self._counts[batch_key(job)]
 
     def charge(self, requester: Requester, seconds: float) -> None:
         """Charge (or, when negative, refund) device seconds to a person and the guild."""
-        guild, lane = self._lanes(requester)
-        guild.users.charge(lane, seconds)
-        self._guilds.charge(guild, seconds)
+        lane = self._lane(requester)
+        lane.vtime += seconds / lane.weight
+        lane.guild.vtime += seconds / lane.guild.weight
+        lane.guild.latest = max(lane.guild.latest, lane.vtime)
+        self._latest = max(self._latest, lane.guild.vtime)
+        if seconds < 0:
+            self._lowered(lane)
 
     def upcoming(self) -> Iterator[Job]:
-        """Yield the queued jobs in the order in which they'd run if nothing else came."""
-        guilds = [(g.vtime, i, g, self._upcoming_in(g)) for i, g in enumerate(self._guilds.in_order())]
-        heapq.heapify(guilds)
-        while guilds:
-            vtime, ticket, guild, jobs = guilds[0]
-            job = next(jobs, None)
-            if job is None:
-                heapq.heappop(guilds)
-                continue
-            yield job
-            heapq.heapreplace(guilds, (vtime + self._cost(job) / guild.weight, ticket, guild, jobs))
+        """Yield the queued jobs in the order in which they'd run if nothing else came. The first k cost O(k log k)."""
+        return in_turn(_distinct(self._heaps), self._upcoming_of, self._cost)
 
-    def _upcoming_in(self, guild: _GuildLane) -> Iterator[Job]:
-        lanes = [(u.vtime, i, u, iter(list(u.jobs.values()))) for i, u in enumerate(guild.users.in_order())]
-        heapq.heapify(lanes)
-        while lanes:
-            vtime, ticket, lane, jobs = lanes[0]
-            job = next(jobs, None)
-            if job is None:
-                heapq.heappop(lanes)
-                continue
-            yield job
-            heapq.heapreplace(lanes, (vtime + self._cost(job) / lane.weight, ticket, lane, jobs))
+    def _upcoming_of(self, guild: GuildLane) -> Iterator[Job]:
+        return in_turn(_distinct(guild.heaps), self._in_lane, self._cost)
 
-    def _companions(self, head: Job) -> Iterator[Job]:
-        """Yield jobs next to the head in size while the batch stays within its limits and well filled."""
-        limits, same = self._limits(head), self._by_key[self.batch_key(head)]
-        right = same.index(self._entries[head.id])
-        left, right = right - 1, right + 1
-        rows, total, longest = head.request.rows, head.request.size * head.request.rows, head.request.size
-        while left >= 0 or right < len(same):
-            index, left, right = _nearer(same, head.request.size, left, right)
-            job: Job = same[index][2]
-            rows += job.request.rows
-            total += job.request.size * job.request.rows
-            longest = max(longest, job.request.size)
-            if rows > limits.rows or rows * longest > limits.padded or total < limits.fill * rows * longest:
+    def _in_lane(self, lane: UserLane) -> Iterator[Job]:
+        return heapq.merge(*(jobs.values() for jobs in lane.jobs.values()), key=lambda job: self._tickets[job.id])
+
+    def _heads(self) -> Iterator[Job]:
+        """Yield for each batch key the job that goes next."""
+        for key, heap in self._heaps.items():
+            lane = heap.head().heaps[key].head()
+            yield from (job for kind in lane.jobs if (job := lane.first(kind)) and batch_key(job) == key)
+
+    def _turn(self, job: Job) -> tuple[float, int, float, int, int]:
+        """Return what the fair order sorts by."""
+        lane = self._lane(job.requester)
+        return lane.guild.vtime, lane.guild.number, lane.vtime, lane.number, self._tickets[job.id]
+
+    def _advance(self, job: Job) -> None:
+        """Move the present to the virtual times of the job that is first in the fair order."""
+        lane = self._lane(job.requester)
+        self._now = max(self._now, lane.guild.vtime)
+        lane.guild.now = max(lane.guild.now, lane.vtime)
+
+    def _gather(self, head: Job, limits: BatchLimits) -> Iterator[Job]:
+        """Take the head, then the jobs nearest to it in size while the batch stays within its limits."""
+        place = (head.request.size, self._tickets[head.id])
+        rows, seconds, job = 0, 0.0, head
+        while job is head or self._fits(job, rows, seconds, limits):
+            rows, seconds = rows + job.request.rows, seconds + self._cost(job)
+            self._charge_and_take(job)
+            yield job
+            same = self._by_size.get(batch_key(head))
+            if not same or rows >= limits.rows:
                 return
-            yield job
+            job = _nearest(same, place)
 
-    @staticmethod
-    def batch_key(job: Job) -> Hashable:
-        """Return what jobs of one batch have in common."""
-        return (job.task, job.request.batch_key)
+    def _fits(self, job: Job, rows: int, seconds: float, limits: BatchLimits) -> bool:
+        """Say whether a job may join; one whose worker died runs alone, since it may be what killed it."""
+        fits = rows + job.request.rows <= limits.rows and seconds + self._cost(job) <= limits.seconds
+        return fits and not job.attempts
 
-    def _lanes(self, requester: Requester) -> tuple[_GuildLane, _UserLane]:
+    def _charge_and_take(self, job: Job) -> None:
+        job.charged_s = self._cost(job)
+        lane = self._lane(job.requester)
+        self._take(lane, job)
+        self.charge(job.requester, job.charged_s)
+        self._forget_idle(lane.guild)
+
+    def _take(self, lane: UserLane, job: Job) -> None:
+        kind = job.request.gives_way
+        was_first = lane.first(kind) is job
+        if was_first:
+            self._hide(lane, job)
+        del lane.jobs[kind][job.id], self._jobs[job.id], self._tickets[job.id]
+        lane.guild.count -= 1
+        self._uncount(batch_key(job))
+        if was_first and (following := lane.first(kind)):
+            self._show(lane, following)
+
+    def _uncount(self, key: Hashable) -> None:
+        self._counts[key] -= 1
+        if not self._counts[key]:
+            del self._counts[key]
+
+    def _show(self, lane: UserLane, job: Job) -> None:
+        """Let a lane's first job of its kind be found."""
+        key = batch_key(job)
+        lane.guild.heaps.setdefault(key, FairHeap()).add(lane)
+        self._heaps.setdefault(key, FairHeap()).add(lane.guild)
+        self._by_size.setdefault(key, SortedKeyList(key=lambda e: e[:2])).add(self._sized(job))
+
+    def _hide(self, lane: UserLane, job: Job | None) -> None:
+        """Let a job that is no longer its lane's first not be found."""
+        if job is None:
+            return
+        key, guild = batch_key(job), lane.guild
+        self._by_size[key].remove(self._sized(job))
+        guild.heaps[key].discard(lane)
+        if not guild.heaps[key]:
+            del guild.heaps[key]
+            self._heaps[key].discard(guild)
+        if not self._heaps[key]:
+            del self._heaps[key], self._by_size[key]
+
+    def _sized(self, job: Job) -> _Sized:
+        return (job.request.size, self._tickets[job.id], job)
+
+    def _activate(self, lane: UserLane) -> None:
+        """Bring lanes that were idle to the present, so that nobody saves up credit."""
+        self._end_idle_times(lane.guild)
+        if not len(lane):
+            lane.vtime = max(lane.vtime, lane.guild.now)
+        if not lane.guild.count:
+            lane.guild.vtime = max(lane.guild.vtime, self._now)
+
+    def _end_idle_times(self, guild: GuildLane) -> None:
+        """Let nobody owe anything from before a time when nobody waited."""
+        if not self._jobs:
+            self._now = self._latest
+        if not guild.count:
+            guild.now = guild.latest
+
+    def _lowered(self, lane: UserLane) -> None:
+        for heap in lane.guild.heaps.values():
+            heap.lowered(lane)
+        for key in lane.guild.heaps:
+            self._heaps[key].lowered(lane.guild)
+
+    def _lane(self, requester: Requester) -> UserLane:
         key = guild_key(requester)
-        guild = self._guilds.children.get(key) or self._guilds.children.setdefault(key, _GuildLane())
-        users = guild.users.children
-        lane = users.get(requester.user_id) or users.setdefault(requester.user_id, _UserLane())
-        return guild, lane
+        guild = self._guilds.get(key)
+        if guild is None:
+            guild = self._guilds[key] = GuildLane(next(self._numbers))
+        lane = guild.users.get(requester.user_id)
+        if lane is None:
+            lane = guild.users[requester.user_id] = UserLane(next(self._numbers), guild)
+        return lane
+
+    def _forget_idle(self, guild: GuildLane) -> None:
+        """Drop people and guilds that are idle and owe nothing, once there are many of them."""
+        guild.forget_idle()
+        if len(self._guilds) >= self._sweep_at:
+            self._guilds = {key: g for key, g in self._guilds.items() if g.count or g.vtime > self._now}
+            self._sweep_at = max(_SWEEP_AT, 2 * len(self._guilds))
 
 
-def _nearer(same: SortedKeyList[tuple[int, int, Job]], size: int, left: int, right: int) -> tuple[int, int, int]:
-    """Return the index whose size is nearer to `size`, and the two ends moved past it."""
-    if right >= len(same) or (left >= 0 and size - same[left][0] <= same[right][0] - size):
-        return left, left - 1, right
-    return right, left, right + 1
+def _distinct(heaps: dict[Hashable, FairHeap[_AnyLane]]) -> Iterator[_AnyLane]:
+    """Yield the lanes of several heaps in order of virtual time, each once."""
+    seen: set[int] = set()
+    for lane in heapq.merge(*(heap.in_order() for heap in heaps.values()), key=attrgetter("vtime", "number")):
+        if lane.number not in seen:
+            seen.add(lane.number)
+            yield lane
+
+
+def _nearest(same: SortedKeyList[_Sized], place: tuple[int, int]) -> Job:
+    """Return the job whose size is nearest to that of `place`, a size and a ticket."""
+    right = same.bisect_key_left(place)
+    if right == len(same) or (right and place[0] - same[right - 1][0] <= same[right][0] - place[0]):
+        right -= 1
+    job: Job = same[right][2]
+    return job

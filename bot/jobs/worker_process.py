@@ -4,57 +4,83 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import multiprocessing
 import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from bot.inference.messages import Batch, BatchReport, Cancel, Event, Hello, Run, Stop
+from bot.inference.messages import Batch, BatchItem, BatchReport, Cancel, Event, Forget, Hello, Prepare, Run, Stop
 from bot.inference.worker import WorkerOptions, worker_main
 from bot.jobs.executor import WorkerDied
 
 log = logging.getLogger(__name__)
 _JOIN_S = 2.0
 _spawn = multiprocessing.get_context("spawn")
-_Outbox = queue.SimpleQueue[Run | Cancel | Stop | None]
+_Outbox = queue.SimpleQueue[Run | Prepare | Forget | Cancel | Stop | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """Remember a batch that the worker has: who waits for its report, and who hears of its events."""
+
+    report: asyncio.Future[BatchReport]
+    on_event: Callable[[Event], None]
 
 
 class WorkerProcess:
     """Spawn a worker process and exchange messages with it.
 
     One thread sends, since a pipe whose reader hangs blocks; one listens. `dead` is set when the process is gone,
-    `heard_at` is when it last said something (monotonic seconds), `started` whether it ever opened its device.
+    `heard_at` is when it last said something (monotonic seconds), `hello` what it said when its device was open.
+    `ahead` are the jobs whose requests it has already.
     """
 
-    def __init__(self, options: WorkerOptions) -> None:
+    def __init__(self, options: WorkerOptions, *, name: str, on_death: Callable[[], None]) -> None:
         ours, theirs = _spawn.Pipe()
-        name = f"hubcord-{options.device.name}"
+        name = f"hubcord-{name}"
         self.process = _spawn.Process(target=worker_main, args=(theirs, options), name=name, daemon=True)
         self.process.start()
         theirs.close()
         self.dead = asyncio.Event()
-        self.started = False
+        self._on_death = on_death
+        self.hello: Hello | None = None
+        self.ahead: set[str] = set()
         self.born_at = self.heard_at = time.monotonic()
         self._outbox: _Outbox = queue.SimpleQueue()
-        self._report: asyncio.Future[BatchReport] | None = None
-        self._on_event: Callable[[Event], None] = lambda _: None
+        self._flights: dict[int, _Flight] = {}
+        self._numbers = itertools.count()
         loop = asyncio.get_running_loop()
         threading.Thread(target=_send, args=(ours, self._outbox), name=f"{name}-send", daemon=True).start()
         threading.Thread(target=_listen, args=(self._hear, ours, loop), name=f"{name}-listen", daemon=True).start()
 
     def run(self, batch: Batch, on_event: Callable[[Event], None]) -> asyncio.Future[BatchReport]:
         """Hand over a batch; the future gets its report, or WorkerDied."""
-        self._on_event, self.heard_at = on_event, time.monotonic()
-        self._report = asyncio.get_running_loop().create_future()
+        number, flight = next(self._numbers), _Flight(asyncio.get_running_loop().create_future(), on_event)
+        self._flights[number] = flight
+        self.heard_at = time.monotonic()
         if self.dead.is_set():
             self._fail()
         else:
-            self._outbox.put(Run(batch))
-        return self._report
+            self._outbox.put(Run(number, self._without_known(batch)))
+        return flight.report
+
+    def prepare(self, task: str, item: BatchItem) -> None:
+        """Send a job ahead, so that it is ready when its turn comes."""
+        if item.job_id not in self.ahead:
+            self.ahead.add(item.job_id)
+            self._outbox.put(Prepare(task, item))
+
+    def forget(self, job_id: str) -> None:
+        """Take back a job that was sent ahead."""
+        if job_id in self.ahead:
+            self.ahead.discard(job_id)
+            self._outbox.put(Forget(job_id))
 
     def cancel(self, job_id: str) -> None:
         """Ask the running job to stop at its next step."""
@@ -67,8 +93,7 @@ class WorkerProcess:
 
     async def stop(self, grace_s: float) -> None:
         """Ask the process to end, then make it. One that computes isn't waited for."""
-        busy = self._report is not None and not self._report.done()
-        if not busy:
+        if not self._flights:
             self._outbox.put(Stop())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.dead.wait(), grace_s)
@@ -81,23 +106,39 @@ class WorkerProcess:
         self._outbox.put(None)
         return self.process.exitcode
 
+    def _without_known(self, batch: Batch) -> Batch:
+        """Leave out the requests that the worker has already."""
+        items = tuple(replace(item, request=None) if item.job_id in self.ahead else item for item in batch.items)
+        self.ahead.difference_update(item.job_id for item in items)
+        return replace(batch, items=items)
+
     def _hear(self, message: Any) -> None:
         """Take a message of the process; None says that it ended."""
         self.heard_at = time.monotonic()
         if message is None:
             self.dead.set()
+            self._on_death()
             self._fail()
         elif isinstance(message, Hello):
-            self.started = True
-        elif not isinstance(message, BatchReport):
-            self._on_event(message)
-        elif self._report is not None and not self._report.done():
-            self._report.set_result(message)
+            self.hello = message
+        else:
+            self._pass_on(*message)
+
+    def _pass_on(self, number: int, event: Event | BatchReport) -> None:
+        flight = self._flights[number]
+        if not isinstance(event, BatchReport):
+            flight.on_event(event)
+            return
+        del self._flights[number]
+        if not flight.report.done():
+            flight.report.set_result(event)
 
     def _fail(self) -> None:
-        if self._report is not None and not self._report.done():
-            self._report.set_exception(WorkerDied(started=self.started))
-            self._report.exception()  # who waited may have gone: then nobody needs to hear of it
+        for flight in self._flights.values():
+            if not flight.report.done():
+                flight.report.set_exception(WorkerDied(started=self.hello is not None))
+                flight.report.exception()  # who waited may have gone: then nobody needs to hear of it
+        self._flights.clear()
 
 
 def _send(connection: Connection, outbox: _Outbox) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from bot.errors import JobCancelled
-from bot.inference.messages import Batch, BatchItem, BatchReport, Event, Loading, Progress, Started
+from bot.inference.messages import Answered, Batch, BatchItem, BatchReport, Event, Loading, Progress, Started
 from bot.inference.pipeline import Failure, Outcome, Request
 from bot.jobs.executor import WorkerDied
 from tests.fakes.answers import answer
@@ -17,16 +17,22 @@ from tests.fakes.answers import answer
 class FakeDevice:
     """Answer at once; between `hold` and `release` batches stay on the device.
 
-    `waiting` is put around the wait of a held batch. `deaths` is how many more times the worker dies.
+    `waiting` is put around the wait of a held batch. `deaths` is how many more times the worker dies, `seconds` what a
+    batch is said to take.
     A device that doesn't `obey` runs cancelled jobs on until it is released.
     """
 
     def __init__(self, name: str = "cpu") -> None:
         self.name = name
-        self.warm: frozenset[str] = frozenset()
+        self.loaded: dict[str, int] = {}
+        self.budget_bytes: int | None = None
+        self.available = True
+        self.prepared: list[str] = []
+        self.forgotten: list[str] = []
         self.batches: list[Batch] = []
         self.cancelled: list[str] = []
         self.deaths = 0
+        self.seconds = 0.01
         self.obeys = True
         self.waiting: Callable[[Awaitable[Any]], Awaitable[Any]] = lambda wait: wait
         self._held = False
@@ -37,7 +43,7 @@ class FakeDevice:
     @property
     def requests(self) -> list[Request]:
         """Return every request that ever ran, in order."""
-        return [item.request for batch in self.batches for item in batch.items]
+        return [item.request for batch in self.batches for item in batch.items if item.request is not None]
 
     def hold(self) -> None:
         """Keep every batch from now on."""
@@ -54,7 +60,7 @@ class FakeDevice:
 
     def loading(self, share: float | None = None) -> None:
         """Tell that the model of the batch on the device is made ready."""
-        self._on_event(Loading(self.batches[-1].items[0].request.model, share))
+        self._on_event(Loading(self.requests[-1].model, share))
 
     def started(self) -> None:
         """Tell that the model is ready."""
@@ -63,6 +69,14 @@ class FakeDevice:
     def progress(self, step: int, steps: int) -> None:
         """Tell how far the first job of the batch on the device is."""
         self._on_event(Progress(self.batches[-1].items[0].job_id, step, steps))
+
+    def prepare(self, task: str, item: BatchItem) -> None:  # noqa: ARG002
+        """Note that a job should be got ready."""
+        self.prepared.append(item.job_id)
+
+    def forget(self, job_id: str) -> None:
+        """Note that a job won't run here."""
+        self.forgotten.append(job_id)
 
     async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
         """Run a batch."""
@@ -73,8 +87,10 @@ class FakeDevice:
         if self.deaths:
             self.deaths -= 1
             raise WorkerDied
-        self.warm |= {batch.items[0].request.model}
-        return BatchReport([self._outcome(item) for item in batch.items], 0.01, self.warm)
+        self.loaded |= {item.request.model: 1 for item in batch.items if item.request}
+        for item in batch.items:
+            on_event(Answered(item.job_id, self._outcome(item), self.seconds / len(batch.items)))
+        return BatchReport(self.seconds, self.loaded)
 
     def cancel(self, job_id: str) -> None:
         """Stop a job that is held."""
@@ -87,6 +103,7 @@ class FakeDevice:
     def _outcome(self, item: BatchItem) -> Outcome:
         if item.job_id in self.cancelled:
             return Failure(JobCancelled("Cancelled."))
+        assert item.request is not None
         return self._next.popleft() if self._next else answer(item.request)
 
     def _wake(self) -> None:
@@ -106,8 +123,9 @@ class FakeExecutor:
         """Return the devices."""
         return self._devices
 
-    async def start(self) -> None:
-        """Do nothing."""
+    async def start(self, on_available: Callable[[], None]) -> None:
+        """Remember what is called when a device comes back."""
+        self.on_available = on_available
 
     async def close(self) -> None:
         """Note that it was closed."""

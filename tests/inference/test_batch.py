@@ -4,47 +4,64 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from bot.errors import BadInput, ModelUnavailable, OutOfMemory
+from bot.errors import BadInput, ModelUnavailable, OutOfMemory, UserError
 from bot.inference.batch import BatchRun
 from bot.inference.device import Device
-from bot.inference.messages import Batch, BatchItem
+from bot.inference.messages import Answered, Batch, BatchItem, BatchReport, Event
 from bot.inference.models import ModelCache
-from bot.inference.pipeline import Context, Failure, Outcome, Result
+from bot.inference.pipeline import Answers, Context, Failure, Loaded, Outcome, Pipeline, Result
 from bot.inference.pipelines.sentiment import SentimentRequest
 
 CPU = Device("cpu", threads=1)
 
 
 class Line:
-    """Be a way back that nobody listens to."""
-
-    connection: Any = None
+    """Be a way back to a parent that remembers what it was told."""
 
     def __init__(self) -> None:
-        self.cancelled: set[str] = set()
+        self.answers: dict[str, Answered] = {}
+
+    def send(self, event: Event) -> None:
+        if isinstance(event, Answered):
+            assert event.job_id not in self.answers, "a job was answered twice"
+            self.answers[event.job_id] = event
+
+    def cancelled(self, job_id: str) -> bool:  # noqa: ARG002
+        return False
+
+    def prepared(self, job_id: str) -> Any:  # noqa: ARG002
+        return None
+
+    def give_way(self) -> float:
+        time.sleep(0.2)
+        return 0.2
 
 
-class ScriptedPipeline:
+class ScriptedPipeline(Pipeline):
     """Run batches by a function of their texts, and remember them."""
 
     def __init__(self, answer: Callable[[list[str]], Sequence[Result | Exception]]) -> None:
         self._answer = answer
         self.batches: list[list[str]] = []
 
-    def run(self, requests: Sequence[Any], context: Context) -> Sequence[Result | Exception]:  # noqa: ARG002
+    def run(self, requests: Sequence[Any], context: Context) -> Iterator[Answers]:  # noqa: ARG002
         texts = [request.text for request in requests]
         self.batches.append(texts)
-        return self._answer(texts)
+        yield dict(enumerate(self._answer(texts)))
 
 
-def outcomes(pipeline: ScriptedPipeline, texts: str) -> list[Outcome]:
+def told(pipeline: Pipeline, texts: str) -> tuple[list[Answered], BatchReport]:
     items = tuple(BatchItem(text, SentimentRequest(model="m", text=text)) for text in texts)
-    cache = ModelCache(CPU, budget_bytes=1, idle_unload_s=1.0)
-    run = BatchRun(Batch("sentiment", items), pipeline, cache, CPU, Line())
-    return list(run.report(time.monotonic()).outcomes)
+    line, cache = Line(), ModelCache(CPU, budget_bytes=1, idle_unload_s=1.0)
+    report = BatchRun(Batch("sentiment", items), pipeline, cache, CPU, line).report()
+    return [line.answers[text] for text in texts], report
+
+
+def outcomes(pipeline: Pipeline, texts: str) -> list[Outcome]:
+    return [answered.outcome for answered in told(pipeline, texts)[0]]
 
 
 def fine(texts: list[str]) -> list[Result | Exception]:
@@ -108,3 +125,51 @@ def test_a_missing_model_is_looked_for_once() -> None:
 def test_too_few_answers_fail_nobody_else() -> None:
     pipeline = ScriptedPipeline(lambda texts: fine(texts)[:1])
     assert outcomes(pipeline, "ab") == fine(["a", "b"])
+
+
+def test_what_was_answered_before_a_failure_stands() -> None:
+    class Failing(ScriptedPipeline):
+        def run(self, requests: Sequence[Any], context: Context) -> Iterator[Answers]:  # noqa: ARG002
+            self.batches.append([request.text for request in requests])
+            yield {0: Result(model=requests[0].text)}
+            if len(requests) > 1:
+                raise RuntimeError("deep inside")
+
+    pipeline = Failing(fine)
+    assert outcomes(pipeline, "abc") == fine(list("abc"))
+    assert pipeline.batches == [["a", "b", "c"], ["b"], ["c"]]
+
+
+def test_seconds_are_shared_by_work_and_leave_out_the_guests() -> None:
+    class Slow(ScriptedPipeline):
+        def run(self, requests: Sequence[Any], context: Context) -> Iterator[Answers]:
+            context.give_way()
+            time.sleep(0.04)
+            yield {index: Result(model=request.text) for index, request in enumerate(requests)}
+
+    answers, report = told(Slow(fine), "ab")
+    assert answers[0].seconds == answers[1].seconds
+    assert 0.04 <= sum(answered.seconds for answered in answers) <= report.seconds < 0.2
+
+
+def test_memory_is_saved_before_a_job_fails_and_a_smaller_one_is_named() -> None:
+    import torch
+
+    class Hungry(ScriptedPipeline):
+        saved = 0
+
+        def save_memory(self, request: Any, loaded: Loaded) -> bool:  # noqa: ARG002
+            self.saved += 1
+            return self.saved == 1
+
+        def too_large(self, request: Any, loaded: Loaded) -> UserError:  # noqa: ARG002
+            return OutOfMemory("Try 64x64.")
+
+    def answer(_: list[str]) -> list[Result | Exception]:
+        raise torch.OutOfMemoryError
+
+    pipeline = Hungry(answer)
+    (failure,) = outcomes(pipeline, "a")
+    assert isinstance(failure, Failure)
+    assert str(failure.error) == "Try 64x64."
+    assert len(pipeline.batches) == 2

@@ -119,13 +119,31 @@ def test_the_cache_evicts_the_least_recently_used(tmp_path: Path) -> None:
 
     cache = ModelCache(CPU, budget_bytes=9_000_000, idle_unload_s=0.0)
     for name in ("a", "b", "a", "c"):
-        cache.begin()
-        cache.get(folders[name], loader)
-    assert cache.loaded == {folders["a"], folders["c"]}
+        with cache.in_use():
+            cache.get(folders[name], loader)
+    assert set(cache.sizes) == {folders["a"], folders["c"]}
     assert loaded == ["a", "b", "c"]
-    cache.begin()
     cache.unload_idle()
-    assert cache.loaded == frozenset()
+    assert cache.sizes == {}
+
+
+def test_the_cache_keeps_what_a_batch_uses_that_gives_way_to_another(tmp_path: Path) -> None:
+    folders = {name: f"path:{tiny_sentiment(tmp_path / name)}" for name in "abc"}
+
+    def loader(_files: Any, _device: Device) -> Any:
+        import torch
+
+        return torch.nn.Linear(1000, 1000)
+
+    cache = ModelCache(CPU, budget_bytes=9_000_000, idle_unload_s=60.0)
+    with cache.in_use() as host_loading_s:
+        cache.get(folders["a"], loader)
+        for name in "bc":
+            with cache.in_use() as guest_loading_s:
+                cache.get(folders[name], loader)
+            assert list(guest_loading_s) == [folders[name]]
+        assert set(cache.sizes) == {folders["a"], folders["c"]}
+    assert list(host_loading_s) == [folders["a"]]
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bot.inference.pipeline import Request
 from bot.jobs.job import Job, Requester
@@ -25,7 +26,22 @@ class SampleRequest(Request):
         return self.length
 
 
-def sample_job(user: int = 1, guild: int | None = 1, *, length: int = 1, kind: str = "a", weight: float = 1.0) -> Job:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongRequest(SampleRequest):
+    """Ask for something that lets short jobs run between its steps."""
+
+    gives_way: ClassVar[bool] = True
+
+
+def sample_job(
+    user: int = 1,
+    guild: int | None = 1,
+    *,
+    length: int = 1,
+    kind: str = "a",
+    weight: float = 1.0,
+    gives_way: bool = False,
+) -> Job:
     """Return a job of a person in a guild."""
-    request = SampleRequest(model="m", length=length, kind=kind)
+    request = (LongRequest if gives_way else SampleRequest)(model="m", length=length, kind=kind)
     return Job(task="sample", request=request, requester=Requester(user_id=user, guild_id=guild, weight=weight))

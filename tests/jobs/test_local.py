@@ -69,7 +69,7 @@ async def test_texts_are_classified_in_one_batch(engine: Engine, tiny: str) -> N
     assert all(isinstance(result, SentimentResult) for result in results)
     assert [getattr(result, "truncated", None) for result in results] == [False, False, True, False]
     assert sum(getattr(results[0], "scores", {}).values()) == pytest.approx(1.0, abs=1e-4)
-    assert device_of(engine).warm == {tiny}
+    assert set(device_of(engine).loaded) == {tiny}
 
 
 async def test_a_missing_model_is_a_sentence_and_the_worker_goes_on(engine: Engine, tiny: str, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ async def test_a_running_picture_stops_at_the_next_step(engine: Engine) -> None:
 
 async def test_a_hanging_worker_is_restarted(tiny: str) -> None:
     settings = load_settings()
-    device = LocalDevice(WorkerOptions(Device("cpu", threads=1), settings.tasks), job_timeout_s=600.0)
+    device = LocalDevice(WorkerOptions(Device("cpu", threads=1), settings.tasks), name="cpu", job_timeout_s=600.0)
     executor = LocalExecutor([])
     executor.devices = [device]
     engine = Engine(executor=executor, store=NoStore(), tasks=settings.tasks, limits=QueueSettings(shutdown_grace_s=0))

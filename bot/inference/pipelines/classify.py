@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
 
-from bot.errors import BadInput, ModelUnavailable, UserError
+from bot.errors import BadInput, ModelUnavailable
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
 from bot.inference.images import decode_image
-from bot.inference.pipeline import Context, Request, Result
+from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
 from bot.inference.settings import ModelSettings, References
 
 MAX_TOP = 20
@@ -72,26 +72,26 @@ class ClassifySettings(ModelSettings):
             )
 
 
-class ClassifyPipeline:
+class ClassifyPipeline(Pipeline):
     """Classify batches of pictures."""
 
     def __init__(self, settings: ClassifySettings) -> None:
         self._settings = settings
 
-    def run(self, requests: Sequence[ClassifyRequest], context: Context) -> list[Result | Exception]:
-        """Return a ClassifyResult for each request, or BadInput for one that is no picture."""
+    def prepare(self, request: ClassifyRequest, loaded: Loaded) -> _Picture | None:
+        """Return the pixels of a picture; raise BadInput when it isn't one."""
+        classifier: _ImageClassifier | None = loaded(request.model)
+        if classifier is None:
+            return None
+        return classifier.prepare(decode_image(request.image, max_pixels=self._settings.max_pixels), request.top)
+
+    def run(self, requests: Sequence[ClassifyRequest], context: Context) -> Iterator[Answers]:
+        """Yield a ClassifyResult for each request, or BadInput for one that is no picture."""
         classifier: _ImageClassifier = context.load(requests[0].model, load_classifier)
-        answers: dict[int, Result | Exception] = {}
-        pictures: dict[int, _Picture] = {}
-        for index, request in enumerate(requests):
-            try:
-                image = decode_image(request.image, max_pixels=self._settings.max_pixels)
-                pictures[index] = classifier.prepare(image, request.top)
-            except UserError as error:
-                answers[index] = error
+        pictures, errors = context.prepared(load_classifier)
+        yield errors
         if pictures:
-            answers |= zip(pictures, classifier(list(pictures.values())), strict=True)
-        return [answers[index] for index in range(len(requests))]
+            yield dict(zip(pictures, classifier(list(pictures.values())), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,26 +7,30 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from bot.errors import BadInput, JobCancelled
+from bot.errors import BadInput, JobCancelled, OutOfMemory, UserError
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
 from bot.inference.pictures import Parameters, encode_png
-from bot.inference.pipeline import Context, Request, Result
+from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
 from bot.inference.settings import ModelSettings, References
 
 MAX_PROMPT_CHARS = 1_000
 MAX_SEED = 2**32 - 1
 _UNIT_PIXELS = 512 * 512
 _DEFAULT_STEPS = 50
+_SMALLER = 0.7
+"""Of each side, for about half the pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagineRequest(Request):
     """Ask for `count` pictures; picture k is made with `seed` + k. None leaves a value to the model."""
+
+    gives_way: ClassVar[bool] = True
 
     prompt: str
     seed: int
@@ -60,9 +64,10 @@ class ImagineRequest(Request):
         return self.count
 
     @property
-    def cost_key(self) -> str:
-        """Name the model and size: seconds are averaged over pictures and steps of these."""
-        return f"{self.model} {self.width}x{self.height}"
+    def cost_keys(self) -> tuple[str, ...]:
+        """Name model, size and steps, then model and size alone: what seconds a step of a picture depend on."""
+        sized = f"{self.model} {self.width}x{self.height}"
+        return (f"{sized} {self.steps} steps", sized)
 
     @property
     def work(self) -> float:
@@ -127,31 +132,44 @@ def read_size(text: str) -> tuple[int, int]:
     return width, height
 
 
-class ImaginePipeline:
+class ImaginePipeline(Pipeline):
     """Make batches of pictures."""
 
     def __init__(self, settings: ImagineSettings) -> None:
         self._settings = settings
 
-    def run(self, requests: Sequence[ImagineRequest], context: Context) -> list[Result | Exception]:
-        """Return an ImagineResult for each request, or JobCancelled."""
-        painter: _Painter = context.load(requests[0].model, _Painter)
+    def run(self, requests: Sequence[ImagineRequest], context: Context) -> Iterator[Answers]:
+        """Yield an ImagineResult for each request, or JobCancelled, when all pictures are done."""
+        painter: Painter = context.load(requests[0].model, Painter)
         plan = painter.plan(requests[0])
         if plan.width * plan.height > self._settings.max_pixels:
             raise BadInput("This size is too large. Use at most {most} pixels in all.", most=self._settings.max_pixels)
         started = time.monotonic()
         images, flagged = painter.paint(requests, plan, context)
         seconds = time.monotonic() - started
-        answers: list[Result | Exception] = []
+        answers: dict[int, Result | Exception] = {}
         start = 0
         for index, request in enumerate(requests):
             end = start + request.count
             if images is None or context.cancelled(index):
-                answers.append(JobCancelled("Cancelled."))
+                answers[index] = JobCancelled("Cancelled.")
             else:
-                answers.append(painter.result(request, plan, images[start:end], flagged[start:end], seconds))
+                answers[index] = painter.result(request, plan, images[start:end], flagged[start:end], seconds)
             start = end
-        return answers
+        yield answers
+
+    def save_memory(self, request: ImagineRequest, loaded: Loaded) -> bool:
+        """Slice attention and tile the autoencoder of a model, unless that was done already."""
+        painter: Painter | None = loaded(request.model)
+        return painter is not None and painter.save_memory()
+
+    def too_large(self, request: ImagineRequest, loaded: Loaded) -> UserError:
+        """Name one picture instead of several, or a size: one that fitted before, else of half the pixels."""
+        if request.count > 1:
+            return OutOfMemory("There isn't enough memory for {count} pictures at once. Try one.", count=request.count)
+        painter: Painter | None = loaded(request.model)
+        width, height = painter.smaller(painter.plan(request)) if painter else (256, 256)
+        return OutOfMemory("There isn't enough memory for this size. Try {width}x{height}.", width=width, height=height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +182,7 @@ class _Plan:
     guidance: float
 
 
-class _Painter:
+class Painter:
     """Hold a text-to-image pipeline."""
 
     def __init__(self, files: ModelFiles, device: Device) -> None:
@@ -179,6 +197,8 @@ class _Painter:
         self.pipe.set_progress_bar_config(disable=True)
         self._shown = files.shown
         self._meta = files.meta
+        self._saving = False
+        self._fitted: set[tuple[int, int]] = set()
         self._accepts = inspect.signature(self.pipe.__call__).parameters
 
     @property
@@ -186,6 +206,22 @@ class _Painter:
         """Return the parts of the pipeline, so that their memory can be measured."""
         parts: Mapping[str, Any] = self.pipe.components
         return parts
+
+    def save_memory(self) -> bool:
+        """Trade time for memory from now on; say whether that wasn't done before."""
+        if self._saving:
+            return False
+        self._saving = True
+        for part, save in (("vae", "enable_slicing"), ("vae", "enable_tiling"), ("", "enable_attention_slicing")):
+            target = getattr(self.pipe, part, None) if part else self.pipe
+            getattr(target, save, lambda: None)()
+        return True
+
+    def smaller(self, plan: _Plan) -> tuple[int, int]:
+        """Return the largest size that fitted before and is smaller than this one, else one of half the pixels."""
+        fitted = [(w, h) for w, h in self._fitted if w * h < plan.width * plan.height]
+        half = [max(64, int(side * _SMALLER) // 8 * 8) for side in (plan.width, plan.height)]
+        return max(fitted, key=lambda size: size[0] * size[1], default=(half[0], half[1]))
 
     def plan(self, request: ImagineRequest) -> _Plan:
         """Fill in the model's own defaults; raise BadInput for a size that it can't make."""
@@ -214,6 +250,7 @@ class _Painter:
         def on_step(pipe: Any, step: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
             for index in range(len(requests)):
                 context.progress(index, step + 1, plan.steps)
+            context.give_way()
             if all(map(context.cancelled, range(len(requests)))):
                 pipe._interrupt = True  # noqa: SLF001 - diffusers' own way to stop (huggingface/diffusers#5867)
             return values
@@ -223,6 +260,7 @@ class _Painter:
         generators = [torch.Generator("cpu").manual_seed(seed) for _, seed in _rows(requests)]
         with torch.inference_mode():
             output = self.pipe(**self._arguments(requests, plan), generator=generators, callback_on_step_end=on_step)
+        self._fitted.add((plan.width, plan.height))
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(generators)
         return output.images, flagged
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ from pydantic import Field
 
 from bot.errors import BadInput
 from bot.inference.device import Device
+from bot.inference.grouping import group_by_length
 from bot.inference.hub import ModelFiles
-from bot.inference.pipeline import Context, Request, Result
+from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
 from bot.inference.settings import ModelSettings, References
 
 MAX_CHARS = 20_000
@@ -49,26 +50,40 @@ class SentimentResult(Result):
 
 
 class SentimentSettings(ModelSettings):
-    """Set up /sentiment. A batch has at most `max_padded` characters, padding included."""
+    """Set up /sentiment. A forward pass has at most `max_padded` tokens, padding included."""
 
     models: References = ("bundled:minilm-sentiment",)
+    max_rows: int = Field(default=64, ge=1, le=1024)
     max_padded: int = Field(default=16_384, ge=1)
 
-    def padded_limit(self) -> int:
-        """Return the most characters of a batch, padding included."""
-        return self.max_padded
 
-
-class SentimentPipeline:
+class SentimentPipeline(Pipeline):
     """Classify batches of texts."""
 
     def __init__(self, settings: SentimentSettings) -> None:
         self._settings = settings
 
-    def run(self, requests: Sequence[SentimentRequest], context: Context) -> list[Result | Exception]:
-        """Return a SentimentResult for each request."""
+    def prepare(self, request: SentimentRequest, loaded: Loaded) -> _Tokens | None:
+        """Return the tokens of a text."""
+        model: _TextClassifier | None = loaded(request.model)
+        return None if model is None else model.tokens(request.text)
+
+    def run(self, requests: Sequence[SentimentRequest], context: Context) -> Iterator[Answers]:
+        """Yield a SentimentResult for each request, those of short texts first."""
         model: _TextClassifier = context.load(requests[0].model, _TextClassifier)
-        return list(model([request.text[:MAX_CHARS] for request in requests]))
+        texts, errors = context.prepared(_TextClassifier)
+        yield errors
+        for group in group_by_length([len(tokens.ids) for tokens in texts.values()], most=self._settings.max_padded):
+            chosen = {index: texts[index] for index in (list(texts)[place] for place in group)}
+            yield dict(zip(chosen, model(list(chosen.values())), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """Hold the numbers of a text's tokens, cut to what the model reads, and whether some were cut off."""
+
+    ids: list[int]
+    cut: bool
 
 
 class _TextClassifier:
@@ -87,18 +102,23 @@ class _TextClassifier:
         self.max_tokens = _max_tokens(self.tokenizer, self.model.config)
         self.labels = [str(self.model.config.id2label[i]) for i in range(self.model.config.num_labels)]
 
-    def __call__(self, texts: Sequence[str]) -> list[SentimentResult]:
+    def tokens(self, text: str) -> _Tokens:
+        """Return the tokens of a text as the model reads it."""
+        encoded = self.tokenizer(text[:MAX_CHARS], truncation=True, max_length=self.max_tokens)["input_ids"]
+        cut = len(text) > MAX_CHARS
+        if len(encoded) >= self.max_tokens and not cut:
+            cut = len(self.tokenizer(text, verbose=False)["input_ids"]) > self.max_tokens
+        return _Tokens(encoded, cut)
+
+    def __call__(self, texts: Sequence[_Tokens]) -> list[SentimentResult]:
         """Classify texts: tokens (batch, length) to probabilities (batch, labels)."""
         import torch
 
-        tokens = self.tokenizer(texts, truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt")
-        cut = [len(text) >= MAX_CHARS for text in texts]
-        if tokens["input_ids"].shape[1] >= self.max_tokens:
-            cut = [len(ids) > self.max_tokens for ids in self.tokenizer(texts, verbose=False)["input_ids"]]
+        padded = self.tokenizer.pad({"input_ids": [text.ids for text in texts]}, return_tensors="pt")
         with torch.inference_mode():
-            logits = self.model(**tokens.to(self.device)).logits.float()
+            logits = self.model(**padded.to(self.device)).logits.float()
         probabilities = logits.sigmoid() if self._independent else logits.softmax(-1)
-        return [self._result(row, c) for row, c in zip(probabilities.tolist(), cut, strict=True)]
+        return [self._result(row, text.cut) for row, text in zip(probabilities.tolist(), texts, strict=True)]
 
     @property
     def _independent(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,16 @@ from pydantic import Field
 
 from bot.errors import BadInput, JobCancelled
 from bot.inference.device import Device
+from bot.inference.grouping import group_by_length
 from bot.inference.hub import ModelFiles
 from bot.inference.languages import Detected, detect_language, language_code, language_name
-from bot.inference.pipeline import Context, Request, Result
+from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
 from bot.inference.reference import parse_reference
-from bot.inference.sentences import split_text
+from bot.inference.sentences import Piece, split_text
 from bot.inference.settings import Frozen, Reference, TaskSettings
 
 MAX_CHARS = 6_000
 _LONGEST_TOKENS = 512
-_SENTENCES_AT_ONCE = 16
 
 
 ANY = ""
@@ -82,7 +82,7 @@ class Pair(Frozen):
 
 
 class TranslateSettings(TaskSettings):
-    """Set up /translate: its pairs of languages."""
+    """Set up /translate: its pairs of languages. Sentences of `max_padded` tokens go through the model together."""
 
     pairs: tuple[Pair, ...] = Field(
         default=(
@@ -91,11 +91,7 @@ class TranslateSettings(TaskSettings):
         ),
         min_length=1,
     )
-    max_padded: int = Field(default=4_096, ge=1)
-
-    def padded_limit(self) -> int:
-        """Return the most characters of a batch, padding included."""
-        return self.max_padded
+    max_padded: int = Field(default=2_048, ge=1)
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -165,24 +161,29 @@ def read_language(text: str) -> str:
     raise BadInput("“{text}” is no language I know. Give a code like “pt” or a name.", text=text[:50])
 
 
-class TranslatePipeline:
+class TranslatePipeline(Pipeline):
     """Translate batches of texts into one language."""
 
     def __init__(self, settings: TranslateSettings) -> None:
         self._settings = settings
 
-    def run(self, requests: Sequence[TranslateRequest], context: Context) -> list[Result | Exception]:
-        """Return a TranslateResult for each request, or BadInput for a text in a language without a model."""
-        plans = [_plan(request) for request in requests]
-        answers: dict[int, Result | Exception] = {i: plan for i, plan in enumerate(plans) if isinstance(plan, BadInput)}
-        for route in dict.fromkeys(plan for plan in plans if isinstance(plan, Route)):
-            chosen = [i for i, plan in enumerate(plans) if plan == route]
+    def prepare(self, request: TranslateRequest, loaded: Loaded) -> _Plan | None:
+        """Return the sentences of a text; raise BadInput for one in a language without a model."""
+        route = _route(request)
+        translator: _Translator | None = loaded(route.model)
+        return None if translator is None else _Plan(route, translator.sentences(request.text))
+
+    def run(self, requests: Sequence[TranslateRequest], context: Context) -> Iterator[Answers]:
+        """Yield a TranslateResult for each request, or BadInput for a text in a language without a model."""
+        texts, errors = context.prepared(_Translator)
+        yield errors
+        for route in dict.fromkeys(plan.route for plan in texts.values()):
+            chosen = {index: plan for index, plan in texts.items() if plan.route == route}
             translator: _Translator = context.load(route.model, _Translator)
-            answers |= translator.answer(requests, chosen, route, context)
-        return [answers[i] for i in range(len(requests))]
+            yield from translator.answer(requests, chosen, self._settings.max_padded, context)
 
 
-def _plan(request: TranslateRequest) -> Route | BadInput:
+def _route(request: TranslateRequest) -> Route:
     """Choose the route by the language of the text."""
     if not request.detect:
         return request.routes[0]
@@ -191,12 +192,12 @@ def _plan(request: TranslateRequest) -> Route | BadInput:
     if ANY in sources:
         return Route(found.code, sources[ANY].model)
     if found.code == request.to:
-        return BadInput(
+        raise BadInput(
             "This looks like {to} already. If it isn't, say which language it is in with “from”.",
             to=language_name(request.to),
         )
     if found.code not in sources:
-        return BadInput(
+        raise BadInput(
             "This looks like {found}, which I can't translate into {to} here. "
             "If it is another language, say so with “from”.",
             found=language_name(found.code),
@@ -217,57 +218,88 @@ class _Translator:
         self.model = AutoModelForSeq2SeqLM.from_pretrained(files.folder, dtype=device.dtype, use_safetensors=True)
         self.model.to(device.name).eval()
 
+    def sentences(self, text: str) -> _Sentences:
+        """Return a text's pieces, and the tokens of those that are translated."""
+        pieces = split_text(text)
+        bodies = dict.fromkeys(piece.body for piece in pieces if piece.translatable)
+        encoded = self._tokenizer(list(bodies), truncation=True, max_length=_LONGEST_TOKENS) if bodies else {}
+        return _Sentences(pieces, dict(zip(bodies, encoded.get("input_ids", ()), strict=True)))
+
     def answer(
-        self, requests: Sequence[TranslateRequest], chosen: list[int], route: Route, context: Context
-    ) -> dict[int, Result | Exception]:
-        """Translate the chosen requests, sentence by sentence, all their sentences in common batches."""
-        pieces = {i: split_text(requests[i].text) for i in chosen}
-        sentences = dict.fromkeys(p.body for part in pieces.values() for p in part if p.translatable)
-        translations = self._translate(list(sentences), lambda: all(map(context.cancelled, chosen)))
+        self, requests: Sequence[TranslateRequest], plans: Mapping[int, _Plan], max_padded: int, context: Context
+    ) -> Iterator[Answers]:
+        """Translate all texts' sentences in common passes; yield each text when its last sentence is done."""
+        tokens = {body: ids for plan in plans.values() for body, ids in plan.sentences.tokens.items()}
+        done: dict[str, str] = {}
+        waiting = dict(plans)
+        for part in self._passes(tokens, max_padded):
+            yield self._finished(requests, waiting, done, context)
+            if not waiting:
+                return
+            done |= zip(part, self._generate([tokens[body] for body in part], waiting, context), strict=True)
+        yield self._finished(requests, waiting, done, context)
+
+    def _finished(
+        self, requests: Sequence[TranslateRequest], waiting: dict[int, _Plan], done: Mapping[str, str], context: Context
+    ) -> Answers:
+        """Take the texts out of `waiting` that are done or were stopped, and return their answers."""
         answers: dict[int, Result | Exception] = {}
-        for i in chosen:
-            if len(translations) < len(sentences) or context.cancelled(i):
-                answers[i] = JobCancelled("Cancelled.")
+        for index, plan in list(waiting.items()):
+            if context.cancelled(index):
+                answers[index] = JobCancelled("Cancelled.")
+            elif plan.sentences.tokens.keys() <= done.keys():
+                answers[index] = self._result(requests[index], plan, done)
+            else:
                 continue
-            text = "".join(p.with_body(translations[p.body] if p.translatable else p.body) for p in pieces[i])
-            answers[i] = TranslateResult(
-                model=self._shown,
-                text=text.strip(),
-                source=route.source,
-                to=requests[i].to,
-                detected=requests[i].detect,
-            )
+            del waiting[index]
         return answers
 
-    def _translate(self, sentences: list[str], stopped: Callable[[], bool]) -> dict[str, str]:
-        """Return the translation of each sentence; those of similar length are translated together."""
-        sentences.sort(key=len)
-        translations: dict[str, str] = {}
-        for start in range(0, len(sentences), _SENTENCES_AT_ONCE):
-            part = sentences[start : start + _SENTENCES_AT_ONCE]
-            if stopped():
-                break
-            translations |= zip(part, self._generate(part, stopped), strict=True)
-        return translations
+    def _result(self, request: TranslateRequest, plan: _Plan, done: Mapping[str, str]) -> TranslateResult:
+        pieces = plan.sentences.pieces
+        text = "".join(piece.with_body(done[piece.body] if piece.translatable else piece.body) for piece in pieces)
+        return TranslateResult(
+            model=self._shown, text=text.strip(), source=plan.route.source, to=request.to, detected=request.detect
+        )
 
-    def _generate(self, sentences: list[str], stopped: Callable[[], bool]) -> list[str]:
+    def _passes(self, tokens: Mapping[str, list[int]], max_padded: int) -> list[list[str]]:
+        """Divide sentences into those that are translated together, the shortest first."""
+        bodies = list(tokens)
+        groups = group_by_length([len(ids) for ids in tokens.values()], most=max_padded)
+        return [[bodies[place] for place in group] for group in groups]
+
+    def _generate(self, sentences: list[list[int]], waiting: Mapping[int, _Plan], context: Context) -> list[str]:
+        """Translate sentences, given as tokens. It ends early when all who wait for them were stopped."""
         import torch
         from transformers import StoppingCriteriaList
 
-        tokens = self._tokenizer(
-            sentences, padding=True, truncation=True, max_length=_LONGEST_TOKENS, return_tensors="pt"
-        ).to(self._device)
-        longest = min(_LONGEST_TOKENS, 3 * tokens["input_ids"].shape[1] + 20)
+        padded = self._tokenizer.pad({"input_ids": sentences}, return_tensors="pt").to(self._device)
+        longest = min(_LONGEST_TOKENS, 3 * padded["input_ids"].shape[1] + 20)
 
         def stop(ids: Any, _scores: Any, **_: Any) -> Any:
-            return torch.full((ids.shape[0],), fill_value=stopped(), device=ids.device)
+            return torch.full((ids.shape[0],), fill_value=all(map(context.cancelled, waiting)), device=ids.device)
 
         with torch.inference_mode():
             ids = self.model.generate(
-                **tokens,
+                **padded,
                 max_new_tokens=longest,
                 max_length=None,
                 stopping_criteria=StoppingCriteriaList([stop]),
             )
         texts: list[str] = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
         return texts
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentences:
+    """Hold a text's `pieces`, and by body the numbers of the tokens of those that are translated."""
+
+    pieces: list[Piece]
+    tokens: dict[str, list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Hold what is to be translated, and by which route."""
+
+    route: Route
+    sentences: _Sentences

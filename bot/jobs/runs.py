@@ -1,0 +1,76 @@
+"""Follow the batches that devices work on, and how much of an image's time its guests may take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bot.inference.messages import Batch, BatchItem
+from bot.jobs.executor import DeviceHandle
+from bot.jobs.job import Job
+
+_ADVANCE = 0.25
+"""How much of an image's guest time may be used before it is earned, so that a burst needn't wait."""
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """Remember one batch on a device. `jobs` are those without an answer, `host` is the batch that it runs inside of.
+
+    `expected_s` are the device seconds that it should take, `taken_s` those that its answers took, `guests_s` those
+    that its guests took of its time. `stepping`: it is between its first and last step.
+    """
+
+    device: DeviceHandle
+    jobs: dict[str, Job]
+    expected_s: float
+    host: Run | None = None
+    guest: Run | None = None
+    guests_s: float = 0.0
+    taken_s: float = 0.0
+    stepping: bool = False
+    failed: bool = False
+    started_at: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, device: DeviceHandle, jobs: Sequence[Job], expected_s: float, host: Run | None = None) -> Run:
+        """Return the run of a batch that starts now."""
+        return cls(device, {job.id: job for job in jobs}, expected_s, host)
+
+    @property
+    def batch(self) -> Batch:
+        """Return what the device gets to do."""
+        jobs = list(self.jobs.values())
+        return Batch(jobs[0].task, tuple(BatchItem(job.id, job.request) for job in jobs))
+
+    @property
+    def own_s(self) -> float:
+        """Return the seconds that it ran until now, without its guests."""
+        return time.monotonic() - self.started_at - self.guests_s
+
+    @property
+    def remaining_s(self) -> float:
+        """Return the seconds until it should be done."""
+        return max(self.expected_s - self.own_s, 0.0)
+
+    @property
+    def step_s(self) -> float:
+        """Return the seconds that a step takes, as far as one can tell."""
+        steps = max((job.status.steps for job in self.jobs.values()), default=0)
+        return self.expected_s / max(steps, 1)
+
+    @property
+    def takes_guests(self) -> bool:
+        """Say whether a short batch could run between its steps now.
+
+        Not beside jobs whose worker died before: another death would hit those that have nothing to do with it.
+        """
+        fresh = all(job.attempts == 1 and job.request.gives_way for job in self.jobs.values())
+        return self.stepping and self.guest is None and fresh and bool(self.jobs)
+
+    def guest_credit_s(self, share: float) -> float:
+        """Return the seconds that its guests may still take now, when `share` of its whole time may go to guests."""
+        whole_s = max(self.expected_s, self.own_s)
+        earned_s = min(whole_s, self.own_s + _ADVANCE * whole_s)
+        return earned_s * share / (1.0 - share) - self.guests_s
