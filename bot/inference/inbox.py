@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterable
@@ -26,22 +25,23 @@ class Inbox:
     time.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, on_orphaned: Callable[[], object]) -> None:
         self.runs: queue.SimpleQueue[Run | Stop] = queue.SimpleQueue()
         self.cancelled: set[str] = set()
         self.prepared: dict[str, Any] = {}
         self._connection = connection
+        self._on_orphaned = on_orphaned
         self._sending = threading.Lock()
         self._requests: dict[str, Request] = {}
         self._preparing: queue.SimpleQueue[Prepare] = queue.SimpleQueue()
 
     def listen(self) -> None:
-        """Sort messages until the parent goes away; then end the process, whatever it is doing."""
+        """Sort messages until the parent goes away."""
         try:
             while True:
                 self._sort(self._connection.recv())
         except (EOFError, OSError):
-            os._exit(0)
+            self._on_orphaned()
 
     def send(self, message: Any) -> None:
         """Tell the parent something; any thread may."""

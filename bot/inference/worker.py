@@ -47,7 +47,7 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     _let_the_bot_go_first()
     _quiet_libraries(options.log_level)
-    inbox = Inbox(connection)
+    inbox = Inbox(connection, on_orphaned=lambda: os._exit(0))  # whatever it is doing
     threading.Thread(target=inbox.listen, name="inbox", daemon=True).start()
     options.device.open()
     _no_progress_bars()

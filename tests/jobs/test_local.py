@@ -125,3 +125,17 @@ async def test_closing_in_the_middle_of_a_picture_leaves_no_process(engine: Engi
     await asyncio.wait_for(engine.close(), 10)
     assert not psutil.pid_exists(pid)
     assert job.state is JobState.QUEUED
+
+
+async def test_short_jobs_are_served_while_a_picture_is_made(engine: Engine, tiny: str) -> None:
+    text = SentimentRequest(model=tiny, text="a good day")
+    await (await engine.submit("sentiment", text, ALICE)).outcome()
+    await (await start_picture(engine, steps=4)).outcome()
+    job = await start_picture(engine, steps=100)
+    for _ in range(3):
+        short = await engine.submit("sentiment", text, Requester(user_id=2))
+        assert isinstance(await short.outcome(), SentimentResult)
+        assert job.state is JobState.RUNNING
+    engine.cancel(job.id)
+    with pytest.raises(JobCancelled):
+        await job.outcome()
