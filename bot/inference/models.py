@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.errors import UserError
+from bot.inference.collector import no_collection
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles, OnFetch, find_model
 
@@ -98,7 +99,8 @@ class ModelCache:
         files = find_model(reference, on_fetch)
         self._make_room(files.size_bytes)
         try:
-            model = loader(files, self._device)
+            with no_collection():
+                model = loader(files, self._device)
         except UserError:
             raise
         except (OSError, ValueError, KeyError, ImportError) as error:

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from bot.inference.batch import BatchRun
+from bot.inference.collector import no_collection
 from bot.inference.device import Device
 from bot.inference.inbox import Inbox
 from bot.inference.messages import Event, Hello, Run, Stop
@@ -49,8 +50,9 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
     _quiet_libraries(options.log_level)
     inbox = Inbox(connection, on_orphaned=lambda: os._exit(0))  # whatever it is doing
     threading.Thread(target=inbox.listen, name="inbox", daemon=True).start()
-    options.device.open()
-    _no_progress_bars()
+    with no_collection():
+        options.device.open()
+        _no_progress_bars()
     budget_bytes = options.device.budget_bytes()
     cache = ModelCache(options.device, budget_bytes=budget_bytes, idle_unload_s=options.idle_unload_s)
     worker = Worker(inbox, cache, options)
