@@ -15,7 +15,7 @@ test: models ## Check format, lint and types, then run the tests.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 run: models ## Connect to the real Discord with DISCORD_TOKEN.
 	@$(BIN)/python -m bot run

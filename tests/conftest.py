@@ -1,22 +1,27 @@
-"""Put the bot on a simulated Discord, with a fake device behind its engine."""
+"""Set the tests up, and put the bot on a simulated Discord, with a fake device behind its engine."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import discord
 import pytest
 import simcord.interactions
+from hypothesis import settings as hypothesis_settings
 from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 
 from bot.bot import Bot
+from bot.bundled.prepare import prepare
 from bot.config import Settings, parse_settings
 from bot.engine import Engine
 from bot.jobs.store import NoStore, Store
 from tests.fakes.executor import FakeDevice
 from tests.fakes.simulation import check_errors, check_requests, let_wait, make_engine, raise_server_errors
 
+ROOT = Path(__file__).parents[1]
 SETTLE_S = 4.5
 """How long an action may take. Longer timers count as idle: so the 5 s before an answer is posted again."""
 MODELS: dict[str, Any] = {
@@ -31,6 +36,23 @@ MODELS: dict[str, Any] = {
         ]
     },
 }
+
+
+def pytest_configure() -> None:
+    """Let the processes that tests start import this checkout, and compute in one thread: they share the cores.
+
+    An example of hypothesis may take its time too: the limit of the whole test is enough.
+    """
+    os.environ["PYTHONPATH"] = str(ROOT)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    hypothesis_settings.register_profile("hubcord", deadline=None)
+    hypothesis_settings.load_profile("hubcord")
+
+
+@pytest.fixture(scope="session")
+def prepared() -> dict[str, Path]:
+    """Prepare the bundled models in the user's own cache, so that a second run finds them; return their folders."""
+    return prepare()
 
 
 @pytest.fixture

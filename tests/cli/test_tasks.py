@@ -12,16 +12,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.bundled.prepare import prepare
 from tests.inference.tiny_models import tiny_sentiment
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("prepared")
 EXAMPLES = ROOT / "bot" / "demo" / "examples"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _models() -> None:
-    prepare()
 
 
 def hubcord(*arguments: str | Path, cwd: Path, stdin: str | bytes = b"") -> subprocess.CompletedProcess[bytes]:
