@@ -51,6 +51,13 @@ def device_of(engine: Engine) -> LocalDevice:
     return device
 
 
+async def reported(device: LocalDevice) -> None:
+    """Wait for the report on the first batch, which comes after its answers and says what is loaded."""
+    async with asyncio.timeout(60):
+        while not device.loaded:  # noqa: ASYNC110 - nothing tells of reports
+            await asyncio.sleep(0.01)
+
+
 async def start_picture(engine: Engine, steps: int = LONG) -> Job:
     """Start a picture and wait until its first step is done."""
     prepare(["emoji-sd"])
@@ -69,6 +76,7 @@ async def test_texts_are_classified_in_one_batch(engine: Engine, tiny: str) -> N
     assert all(isinstance(result, SentimentResult) for result in results)
     assert [getattr(result, "truncated", None) for result in results] == [False, False, True, False]
     assert sum(getattr(results[0], "scores", {}).values()) == pytest.approx(1.0, abs=1e-4)
+    await reported(device_of(engine))
     assert set(device_of(engine).loaded) == {tiny}
 
 
@@ -107,6 +115,7 @@ async def test_a_hanging_worker_is_restarted(tiny: str) -> None:
     engine = Engine(executor=executor, store=NoStore(), tasks=settings.tasks, limits=QueueSettings(shutdown_grace_s=0))
     await engine.start()
     await (await engine.submit("sentiment", SentimentRequest(model=tiny, text="good"), ALICE)).outcome()
+    await reported(device)
     device._job_timeout_s = 1.0
     assert device.pid is not None
     os.kill(device.pid, signal.SIGSTOP)
