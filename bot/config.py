@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from bot.errors import ConfigError
-from bot.inference.device import Device, find_devices
+from bot.inference.device import Device, Precision, find_devices
 from bot.inference.registry import TASKS
 from bot.inference.settings import Frozen, TaskSettings
 
@@ -62,10 +62,14 @@ def _known_devices(use: Literal["auto"] | tuple[str, ...]) -> Literal["auto"] | 
 
 
 class DeviceSettings(Frozen):
-    """Say what computes. `use` is "auto" or a list like ["cuda:0", "cpu"]; sizes are in GiB, times in seconds."""
+    """Say what computes. `use` is "auto" or a list like ["cuda:0", "cpu"]; sizes are in GiB, times in seconds.
+
+    `precision` is for all; a device takes its "auto" for one that it doesn't have.
+    """
 
     use: Annotated[Literal["auto"] | tuple[str, ...], AfterValidator(_known_devices)] = "auto"
     threads: int = Field(default=0, ge=0, le=1024)
+    precision: Literal["auto", Precision] = "auto"
     memory_budget_gib: float = Field(default=0, ge=0)
     idle_unload_s: float = Field(default=900, gt=0)
 
@@ -73,7 +77,7 @@ class DeviceSettings(Frozen):
         """Return the devices to start a worker for."""
         names = find_devices() if self.use == "auto" else list(self.use)
         budget = int(self.memory_budget_gib * _GIB) or None
-        return [Device(name, self.threads or None, budget) for name in names]
+        return [Device(name, self.threads or None, budget, self.precision) for name in names]
 
 
 class Settings(Frozen):

@@ -62,6 +62,8 @@ def test_config_toml_in_the_folder_is_read(tmp_path: Path, monkeypatch: pytest.M
         ({"devices": {"use": "gpu"}}, 'devices.use: allowed are "auto" and lists of names like "cpu"'),
         ({"devices": {"use": ["cuda"]}}, "devices.use: allowed are"),
         ({"devices": {"use": []}}, "devices.use: allowed are"),
+        ({"devices": {"precision": "int4"}}, "devices.precision: input should be 'auto', 'fp32', 'bf16' or 'int8'"),
+        ({"devices": {"precision": 8}}, "devices.precision: input should be 'auto', 'fp32'"),
         ({"imagine": {"models": ["foo"]}}, "imagine.models.0: a model reference is hf:ORG/NAME@REVISION"),
         ({"imagine": {"models": []}}, "imagine.models: "),
         ({"translate": {"pairs": [{"from": "en"}]}}, "translate.pairs.0.to: field required"),
@@ -93,6 +95,12 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes | None, 
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=complaint):
         load_settings(path)
+
+
+def test_the_precision_is_given_to_every_device() -> None:
+    settings = parse_settings({"devices": {"use": ["cuda:0", "cpu"], "precision": "int8"}})
+    assert [device.precision for device in settings.devices.devices()] == ["int8", "int8"]
+    assert parse_settings({}).devices.precision == "auto"
 
 
 def test_settings_never_change() -> None:

@@ -7,12 +7,14 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 _NVIDIA_SMI_TIMEOUT_S = 10
 _CPU_BUDGET_SHARE = 0.5
 _CUDA_BUDGET_SHARE = 0.9
+_FIRST_WITH_BF16 = (8, 0)
 _GIB = 1 << 30
+Precision = Literal["fp32", "bf16", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,14 @@ class Device:
     """Name a device as torch does (`cpu`, `cuda:0`, `mps`) and say how to use it.
 
     `threads` is the number of CPU threads for arithmetic, `memory_budget_bytes` what its models may take together;
-    None leaves both to the machine.
+    None leaves both to the machine. `precision` is how finely models compute: a GPU takes fp16 for "auto", and for
+    what it doesn't know; on the CPU "auto" measures (`bot.inference.precision`).
     """
 
     name: str
     threads: int | None = None
     memory_budget_bytes: int | None = None
+    precision: Literal["auto", Precision] = "auto"
 
     @property
     def is_cuda(self) -> bool:
@@ -34,10 +38,18 @@ class Device:
 
     @property
     def dtype(self) -> Any:
-        """Return the torch dtype for weights: half precision on a GPU, single on the CPU."""
+        """Return the torch dtype to load weights in: on a GPU float16 unless told otherwise, else float32."""
         import torch
 
-        return torch.float16 if self.is_cuda or self.name == "mps" else torch.float32
+        if self.precision == "bf16" and self._knows_bf16():
+            return torch.bfloat16
+        half = self.precision != "fp32" and (self.is_cuda or self.name == "mps")
+        return torch.float16 if half else torch.float32
+
+    def _knows_bf16(self) -> bool:
+        import torch
+
+        return not self.is_cuda or torch.cuda.get_device_capability(self.name) >= _FIRST_WITH_BF16
 
     def open(self) -> None:
         """Prepare this process for the device; raise RuntimeError when torch can't use it."""

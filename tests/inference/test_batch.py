@@ -15,7 +15,7 @@ from bot.inference.models import ModelCache
 from bot.inference.pipeline import Answers, Context, Failure, Loaded, Outcome, Pipeline, Result
 from bot.inference.pipelines.sentiment import SentimentRequest
 
-CPU = Device("cpu", threads=1)
+CPU = Device("cpu", threads=1, precision="fp32")
 
 
 class Line:

@@ -22,7 +22,7 @@ from bot.inference.reference import parse_reference
 from tests.inference.loopback_hub import LoopbackHub, serve_hub
 from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
 
-CPU = Device("cpu", threads=1)
+CPU = Device("cpu", threads=1, precision="fp32")
 
 
 @pytest.mark.parametrize(

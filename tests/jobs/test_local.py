@@ -36,7 +36,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 async def engine() -> AsyncIterator[Engine]:
     settings = load_settings()
-    executor = LocalExecutor([WorkerOptions(Device("cpu", threads=1), settings.tasks)], job_timeout_s=60.0)
+    executor = LocalExecutor(
+        [WorkerOptions(Device("cpu", threads=1, precision="fp32"), settings.tasks)], job_timeout_s=60.0
+    )
     limits = QueueSettings(shutdown_grace_s=0.0)
     engine = Engine(executor=executor, store=NoStore(), tasks=settings.tasks, limits=limits)
     await engine.start()
@@ -109,7 +111,8 @@ async def test_a_running_picture_stops_at_the_next_step(engine: Engine) -> None:
 
 async def test_a_hanging_worker_is_restarted(tiny: str) -> None:
     settings = load_settings()
-    device = LocalDevice(WorkerOptions(Device("cpu", threads=1), settings.tasks), name="cpu", job_timeout_s=600.0)
+    options = WorkerOptions(Device("cpu", threads=1, precision="fp32"), settings.tasks)
+    device = LocalDevice(options, name="cpu", job_timeout_s=600.0)
     executor = LocalExecutor([])
     executor.devices = [device]
     engine = Engine(executor=executor, store=NoStore(), tasks=settings.tasks, limits=QueueSettings(shutdown_grace_s=0))

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from bot.bundled.prepare import prepare
+from bot.inference.precision import CHOICES, converted
 from training.sentiment.data import CUT, SOURCES, load
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def score(model: Any, tokenizer: Any, texts: list[str]) -> torch.Tensor:
     for start in range(0, len(order), BATCH):
         rows = order[start : start + BATCH]
         inputs = tokenizer([texts[i] for i in rows], truncation=True, padding=True, return_tensors="pt")
-        result[rows] = model(**inputs).logits.softmax(-1)
+        result[rows] = model(**inputs).logits.float().softmax(-1)
     return result
 
 
@@ -44,7 +45,9 @@ def figures(rows: list[Sentence], probabilities: torch.Tensor) -> str:
 
 def main() -> None:
     """Print the figures in all and by source."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--precision", choices=CHOICES, default="fp32")
+    options = parser.parse_args()
     torch.set_num_threads(1)
     folder = prepare([NAME])[NAME]
     tokenizer, model = (
@@ -53,7 +56,7 @@ def main() -> None:
     )
     rows = [sentence for sentence in load() if sentence.held_out]
     start = time.perf_counter()
-    probabilities = score(model.eval(), tokenizer, [row.text for row in rows])
+    probabilities = score(converted(model.eval(), options.precision), tokenizer, [row.text for row in rows])
     seconds = time.perf_counter() - start
     print(f"all: {figures(rows, probabilities)}, {seconds / len(rows) * 1000:.1f} ms a sentence in batches")
     for source in SOURCES:

@@ -18,6 +18,8 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from bot.bundled.catalog import BUNDLED
 from bot.bundled.packages import package_folder
 from bot.bundled.prepare import prepare
+from bot.inference.device import Precision
+from bot.inference.precision import CHOICES, converted
 from training.translate.ssru import load_teacher, translate_ids
 from training.translate.tokenizer import load_tokenizer
 
@@ -44,10 +46,11 @@ def _join(lines: list[str], count: int) -> list[str]:
     return [" ".join(lines[i : i + count]) for i in range(0, len(lines), count)]
 
 
-def student(name: str, *, beams: int) -> Translate:
+def student(name: str, *, beams: int, precision: Precision) -> Translate:
     """Translate with the prepared folder, as the bot does."""
     folder = prepare([name])[name]
-    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForSeq2SeqLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = converted(AutoModelForSeq2SeqLM.from_pretrained(folder).eval(), precision)
 
     def translate(lines: list[str]) -> list[str]:
         output = model.generate(**tokenizer(lines, return_tensors="pt", padding=True), num_beams=beams)
@@ -94,12 +97,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher", action="store_true", help="measure the teacher instead")
     parser.add_argument("--beams", type=int, default=1)
+    parser.add_argument("--precision", choices=CHOICES, default="fp32")
     parser.add_argument("--joined", type=int, default=1, help="join so many neighbours into one long text")
     parser.add_argument("--verbose", action="store_true", help="show what differs from the references")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for name in MODELS:
-        translate = teacher(name) if options.teacher else student(name, beams=options.beams)
+        translate = (
+            teacher(name) if options.teacher else student(name, beams=options.beams, precision=options.precision)
+        )
         measure(name, translate, verbose=options.verbose, joined=options.joined)
 
 

@@ -11,9 +11,11 @@ from pydantic import Field
 
 from bot.errors import BadInput, ModelUnavailable
 from bot.inference.device import Device
+from bot.inference.examples import pictures
 from bot.inference.hub import ModelFiles
 from bot.inference.images import decode_image
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
+from bot.inference.precision import Probe, fit
 from bot.inference.settings import ModelSettings, References
 
 MAX_TOP = 20
@@ -126,9 +128,20 @@ class _ImageClassifier:
 
         pixels = torch.stack([picture.pixels for picture in pictures])
         with torch.inference_mode():
-            output = self.model(pixels.to(self._device.name, self._device.dtype))
-        probabilities = getattr(output, "logits", output).float().softmax(-1).cpu()
+            logits = self._logits(self.model, pixels)
+        probabilities = logits.float().softmax(-1).cpu()
         return [self._result(p, row) for p, row in zip(pictures, probabilities, strict=True)]
+
+    def probe(self, _model: Any) -> Probe:
+        """Return what classifies example pictures, to measure a precision."""
+        import torch
+
+        pixels = torch.stack([self._preprocess(image) for image in pictures()])
+        return lambda model: self._logits(model, pixels)
+
+    def _logits(self, model: Any, pixels: Any) -> Any:
+        output = model(pixels.to(self._device.name, next(model.parameters()).dtype))
+        return getattr(output, "logits", output)
 
     def _result(self, picture: _Picture, row: Any) -> ClassifyResult:
         best = row.topk(min(picture.top, len(self._labels)))
@@ -149,8 +162,14 @@ def _thumbnail(image: Any) -> bytes:
 
 def load_classifier(files: ModelFiles, device: Device) -> _ImageClassifier:
     """Load a classifier from a folder in hub format or from torchvision; raise ModelUnavailable."""
-    if files.reference.scheme == "torchvision":
-        return _load_torchvision(files, device)
+    load = _load_torchvision if files.reference.scheme == "torchvision" else _load_folder
+    classifier = load(files, device)
+    classifier.model = fit(classifier.model, classifier.probe, files, device)
+    return classifier
+
+
+def _load_folder(files: ModelFiles, device: Device) -> _ImageClassifier:
+    """Load a classifier of transformers."""
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
     processor = AutoImageProcessor.from_pretrained(files.folder)

@@ -10,9 +10,11 @@ from pydantic import Field
 
 from bot.errors import BadInput
 from bot.inference.device import Device
+from bot.inference.examples import SENTENCES
 from bot.inference.grouping import group_by_length
 from bot.inference.hub import ModelFiles
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
+from bot.inference.precision import Probe, fit
 from bot.inference.settings import ModelSettings, References
 
 MAX_CHARS = 20_000
@@ -95,11 +97,11 @@ class _TextClassifier:
         self.shown = files.shown
         self.device = device.name
         self.tokenizer = AutoTokenizer.from_pretrained(files.folder)
-        self.model = AutoModelForSequenceClassification.from_pretrained(
+        model = AutoModelForSequenceClassification.from_pretrained(
             files.folder, dtype=device.dtype, use_safetensors=True
         )
-        self.model.to(device.name).eval()
-        self.max_tokens = _max_tokens(self.tokenizer, self.model.config)
+        self.max_tokens = _max_tokens(self.tokenizer, model.config)
+        self.model = fit(model.to(device.name).eval(), self._probe, files, device)
         self.labels = [str(self.model.config.id2label[i]) for i in range(self.model.config.num_labels)]
 
     def tokens(self, text: str) -> _Tokens:
@@ -119,6 +121,12 @@ class _TextClassifier:
             logits = self.model(**padded.to(self.device)).logits.float()
         probabilities = logits.sigmoid() if self._independent else logits.softmax(-1)
         return [self._result(row, text.cut) for row, text in zip(probabilities.tolist(), texts, strict=True)]
+
+    def _probe(self, _model: Any) -> Probe:
+        """Return what classifies example sentences, to measure a precision."""
+        how = {"truncation": True, "max_length": self.max_tokens, "padding": True, "return_tensors": "pt"}
+        tokens = self.tokenizer(list(SENTENCES), **how)
+        return lambda model: model(**tokens).logits
 
     @property
     def _independent(self) -> bool:

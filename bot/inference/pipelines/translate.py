@@ -10,16 +10,19 @@ from pydantic import Field
 
 from bot.errors import BadInput, JobCancelled
 from bot.inference.device import Device
+from bot.inference.examples import SENTENCES
 from bot.inference.grouping import group_by_length
 from bot.inference.hub import ModelFiles
 from bot.inference.languages import Detected, detect_language, language_code, language_name
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
+from bot.inference.precision import Probe, fit
 from bot.inference.reference import parse_reference
 from bot.inference.sentences import Piece, split_text
 from bot.inference.settings import Frozen, Reference, TaskSettings
 
 MAX_CHARS = 6_000
 _LONGEST_TOKENS = 512
+_PROBE_SENTENCES, _PROBE_TOKENS = 6, 8
 
 
 ANY = ""
@@ -215,8 +218,20 @@ class _Translator:
         self._shown = files.shown
         self._device = device.name
         self._tokenizer = AutoTokenizer.from_pretrained(files.folder)
-        self.model = AutoModelForSeq2SeqLM.from_pretrained(files.folder, dtype=device.dtype, use_safetensors=True)
-        self.model.to(device.name).eval()
+        model = AutoModelForSeq2SeqLM.from_pretrained(files.folder, dtype=device.dtype, use_safetensors=True)
+        self.model = fit(model.to(device.name).eval(), self._probe, files, device)
+
+    def _probe(self, model: Any) -> Probe:
+        """Return what translates as jobs do, step by step; copies are asked for the words that the model chose."""
+        tokens = self._tokenizer(list(SENTENCES[:_PROBE_SENTENCES]), padding=True, return_tensors="pt")
+        length = {"max_new_tokens": _PROBE_TOKENS, "max_length": None}
+        right = model.generate(**tokens, **length)
+
+        def probe(copy: Any) -> Any:
+            copy.generate(**tokens, **length)
+            return copy(**tokens, decoder_input_ids=right).logits
+
+        return probe
 
     def sentences(self, text: str) -> _Sentences:
         """Return a text's pieces, and the tokens of those that are translated."""
