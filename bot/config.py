@@ -6,12 +6,14 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, create_model
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, create_model
+from pydantic.fields import FieldInfo
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -35,6 +37,20 @@ class DiscordSettings(Frozen):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
+class Tier(Frozen):
+    """Give the members with a Discord role, by its id, another share of the devices than 1.0."""
+
+    role: int = Field(ge=1)
+    weight: float = Field(gt=0, le=100)
+
+
+def _roles_differ(tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
+    for role, count in Counter(tier.role for tier in tiers).items():
+        if count > 1:
+            raise ValueError(f"role {role} has {count} weights")
+    return tiers
+
+
 class QueueSettings(Frozen):
     """Bound the queue. Times are in seconds; `guest_share` is of the time that an image takes."""
 
@@ -46,6 +62,12 @@ class QueueSettings(Frozen):
     guest_share: float = Field(default=0.3, ge=0, le=0.9)
     job_timeout_s: float = Field(default=600, gt=0)
     shutdown_grace_s: float = Field(default=10, ge=0)
+    tiers: Annotated[tuple[Tier, ...], AfterValidator(_roles_differ)] = ()
+
+    def weight(self, roles: Iterable[int]) -> float:
+        """Return the share of the devices that a member with these roles has: the highest of their tiers, or 1.0."""
+        held = set(roles)
+        return max((tier.weight for tier in self.tiers if tier.role in held), default=1.0)
 
 
 class StoreSettings(Frozen):
@@ -173,13 +195,12 @@ def _explain(error: Mapping[str, Any]) -> str:
 
 
 def _allowed(location: tuple[Any, ...]) -> list[str]:
-    model: Any = _settings_type()
+    """Return the keys of the table at `location`; a number in it stands for an entry of a list of tables."""
+    table: Any = _settings_type()
     for part in location:
-        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
-        model = field.annotation if field is not None else None
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return [field.alias or name for name, field in model.model_fields.items()]
-    return ["from", "to", "model"]
+        table = get_args(table)[0] if isinstance(part, int) else table.model_fields[part].annotation
+    fields: dict[str, FieldInfo] = table.model_fields
+    return [field.alias or name for name, field in fields.items()]
 
 
 def discord_token(environment: Mapping[str, str] = os.environ) -> SecretStr:

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from bot.config import QueueSettings
@@ -49,7 +49,7 @@ class Engine:
         self.tasks = tasks
         self.limits = limits
         self.estimator = Estimator()
-        self._admission = Admission(limits)
+        self._admission = Admission(limits, self._ends_in_s)
         self._queue = JobQueue(cost=lambda job: self.estimator.seconds(job.request), limits=self._batch_limits)
         self._ahead = LookAhead()
         self._deadlines: list[tuple[float, str]] = []
@@ -67,6 +67,14 @@ class Engine:
     def jobs(self) -> Mapping[str, Job]:
         """Return the jobs that wait or run, by id."""
         return self._admission.jobs
+
+    def jobs_of(self, requester: Requester) -> Collection[Job]:
+        """Return the jobs that a person has waiting or running in a guild, the oldest first."""
+        return self._admission.of_person(requester)
+
+    def jobs_beside(self, requester: Requester) -> Collection[Job]:
+        """Return the jobs that everybody has waiting or running in a person's guild, the oldest first."""
+        return self._admission.of_guild(requester)
 
     async def start(self) -> list[Job]:
         """Open the store and the devices; return the jobs of the last run that still need an answer."""
@@ -378,6 +386,16 @@ class Engine:
 
     def _known_seconds(self, job: Job) -> float | None:
         return self.estimator.seconds(job.request) if self.estimator.knows(job.request) else None
+
+    def _ends_in_s(self, job: Job) -> float | None:
+        """Return the seconds until a job should be done; None when that isn't known, or it is overdue."""
+        seconds = self._known_seconds(job)
+        if seconds is None:
+            return None
+        if job.id in self._running:
+            return self._running[job.id].remaining_s or None
+        starts_in_s = job.status.starts_in_s
+        return None if starts_in_s is None else starts_in_s + seconds
 
     def _unfinished(self) -> list[Job]:
         return [job for job in self.jobs.values() if not job.state.final]

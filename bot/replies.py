@@ -19,8 +19,9 @@ import discord
 from bot.address import Address
 from bot.errors import UserError
 from bot.inference.pipeline import Request
-from bot.jobs.job import Job, Requester
+from bot.jobs.job import Job
 from bot.posting import Posting
+from bot.requesting import requester
 from bot.texts import use_locale
 from bot.tree import TROUBLE, unexpected
 from bot.views.answer import Answer
@@ -170,11 +171,6 @@ class Replies:
         self._following.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("%s failed", task.get_name(), exc_info=task.exception())
-
-
-def requester(interaction: discord.Interaction[Any]) -> Requester:
-    """Return who asks."""
-    return Requester(user_id=interaction.user.id, guild_id=interaction.guild_id)
 
 
 _READ_BEFORE_DEFER_S = 1.5

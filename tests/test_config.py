@@ -66,6 +66,14 @@ def test_config_toml_in_the_folder_is_read(tmp_path: Path, monkeypatch: pytest.M
         ({"devices": {"precision": 8}}, "devices.precision: input should be 'auto', 'fp32'"),
         ({"imagine": {"models": ["foo"]}}, "imagine.models.0: a model reference is hf:ORG/NAME@REVISION"),
         ({"imagine": {"models": []}}, "imagine.models: "),
+        ({"queue": {"tiers": [{"role": 5}]}}, "queue.tiers.0.weight: field required"),
+        ({"queue": {"tiers": [{"role": "5", "weight": 1}]}}, "queue.tiers.0.role: input should be a valid integer"),
+        ({"queue": {"tiers": [{"role": 0, "weight": 1}]}}, "queue.tiers.0.role: input should be greater than or"),
+        ({"queue": {"tiers": [{"role": 5, "weight": 0}]}}, "queue.tiers.0.weight: input should be greater than 0"),
+        ({"queue": {"tiers": [{"role": 5, "weight": 101}]}}, "queue.tiers.0.weight: input should be less than or"),
+        ({"queue": {"tiers": [{"role": 5, "wieght": 1}]}}, "queue.tiers.0.wieght: there is no such key. Allowed here:"),
+        ({"queue": {"tiers": [{"role": 5, "weight": 1}] * 2}}, "queue.tiers: role 5 has 2 weights"),
+        ({"translate": {"pairs": [{"form": "en"}]}}, "there is no such key. Allowed here: from, to, model"),
         ({"translate": {"pairs": [{"from": "en"}]}}, "translate.pairs.0.to: field required"),
         ({"discord": {"token": "abc"}}, "discord.token: secrets belong in the environment"),
         ({"discord": {"log_level": "LOUD"}}, "discord.log_level: input should be 'DEBUG', 'INFO'"),
@@ -76,6 +84,11 @@ def test_a_mistake_is_named_with_its_key(values: dict[str, Any], complaint: str)
     with pytest.raises(ConfigError) as error:
         parse_settings(values)
     assert complaint in str(error.value)
+
+
+def test_the_highest_tier_counts() -> None:
+    queue = parse_settings({"queue": {"tiers": [{"role": 5, "weight": 2}, {"role": 6, "weight": 0.5}]}}).queue
+    assert [queue.weight(roles) for roles in ((), (7,), (6,), (7, 6, 5))] == [1.0, 1.0, 0.5, 2.0]
 
 
 def test_all_mistakes_are_named_at_once_and_values_are_not_shown() -> None:

@@ -1,64 +1,113 @@
-"""Count the jobs that are waiting or running, and refuse more than the host allows."""
+"""Hold the jobs that are waiting or running, and refuse more than the host allows."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Mapping
+from itertools import islice
+from typing import NamedTuple
 
 from bot.config import QueueSettings
 from bot.durations import spoken
 from bot.errors import Refused
-from bot.jobs.job import Job
+from bot.jobs.job import Job, Requester
 from bot.jobs.lanes import guild_key
 
 _SOONEST_S = 5.0
-_USER_FULL = "At most {limit} of your jobs can wait at a time. Try again in {wait}."
-_GUILD_FULL = "At most {limit} of this server's jobs can wait at a time. Try again in {wait}."
-_ALL_FULL = "The queue is full: at most {limit} can wait. Try again in {wait}."
+_JOBS_ASKED = 1_000
+"""How many jobs are asked when the first of them ends, the oldest first: later ones hardly end before."""
+_ALL = "all"
+
+
+class _Limit(NamedTuple):
+    """Bound what counts under `key`; the two sentences say so, with the time until there is room and without."""
+
+    key: Hashable
+    most: int
+    for_a_while: str
+    for_now: str
 
 
 class Admission:
-    """Hold every job from when it is taken until it ends, within the limits for a person, a guild and all."""
+    """Hold every job from when it is taken until it ends, within the limits for a person, a guild and all.
 
-    def __init__(self, limits: QueueSettings) -> None:
+    `ends_in_s` returns the seconds until a job should end, None when that isn't known.
+    """
+
+    def __init__(self, limits: QueueSettings, ends_in_s: Callable[[Job], float | None]) -> None:
         self._limits = limits
-        self._held: Counter[Hashable] = Counter()
-        self.jobs: dict[str, Job] = {}
+        self._ends_in_s = ends_in_s
+        self._held: defaultdict[Hashable, dict[str, Job]] = defaultdict(dict)
+
+    @property
+    def jobs(self) -> Mapping[str, Job]:
+        """Return every job by its id, the oldest first."""
+        return self._held.get(_ALL, {})
+
+    def of_person(self, requester: Requester) -> Collection[Job]:
+        """Return the jobs of a person in the guild of the moment, the oldest first."""
+        return self._held.get(_person(requester), {}).values()
+
+    def of_guild(self, requester: Requester) -> Collection[Job]:
+        """Return the jobs of everybody in a requester's guild, the oldest first."""
+        return self._held.get(_guild(requester), {}).values()
 
     def check(self, job: Job) -> None:
         """Raise Refused when there is no room for this job, naming the limit and when to try again."""
-        user, guild, everybody = _keys(job)
-        checks = (
-            (user, self._limits.per_user, _USER_FULL),
-            (guild, self._limits.per_guild, _GUILD_FULL),
-            (everybody, self._limits.capacity, _ALL_FULL),
-        )
-        for key, limit, template in checks:
-            if self._held[key] >= limit:
-                wait_s = self._room_in_s(key)
-                raise Refused(template, limit=limit, wait=spoken(wait_s), retry_after_s=wait_s)
+        for limit in self._limits_of(job.requester):
+            held = self._held.get(limit.key, {})
+            if len(held) >= limit.most:
+                raise self._refusal(limit, held.values())
 
     def hold(self, job: Job) -> None:
         """Count a job in."""
-        self.jobs[job.id] = job
-        self._held.update(_keys(job))
+        for key in _keys(job.requester):
+            self._held[key][job.id] = job
 
     def release(self, job: Job) -> None:
         """Count a job out; one that isn't held is left alone."""
-        if self.jobs.pop(job.id, None) is None:
-            return
-        for key in _keys(job):
-            self._held[key] -= 1
+        for key in _keys(job.requester):
+            self._held[key].pop(job.id, None)
             if not self._held[key]:
                 del self._held[key]
 
-    def _room_in_s(self, key: Hashable) -> float:
-        """Return the seconds until one of the jobs that are counted under `key` should start."""
-        counted: Iterable[Job] = (job for job in self.jobs.values() if key in _keys(job))
-        return max(min((job.status.starts_in_s or 0.0 for job in counted), default=0.0), _SOONEST_S)
+    def _limits_of(self, requester: Requester) -> tuple[_Limit, _Limit, _Limit]:
+        return (
+            _Limit(_person(requester), self._limits.per_user, *_PERSON_FULL),
+            _Limit(_guild(requester), self._limits.per_guild, *_GUILD_FULL),
+            _Limit(_ALL, self._limits.capacity, *_ALL_FULL),
+        )
+
+    def _refusal(self, limit: _Limit, held: Collection[Job]) -> Refused:
+        ends = [end for job in islice(held, _JOBS_ASKED) if (end := self._ends_in_s(job)) is not None]
+        if not ends:
+            return Refused(limit.for_now, limit=limit.most)
+        wait_s = max(min(ends), _SOONEST_S)
+        return Refused(limit.for_a_while, limit=limit.most, wait=spoken(wait_s), retry_after_s=wait_s)
 
 
-def _keys(job: Job) -> tuple[Hashable, Hashable, Hashable]:
+def _keys(requester: Requester) -> tuple[Hashable, Hashable, Hashable]:
     """Return what a job counts under: its person in its guild, its guild, and everybody."""
-    guild = guild_key(job.requester)
-    return ("user", guild, job.requester.user_id), ("guild", guild), "all"
+    return _person(requester), _guild(requester), _ALL
+
+
+def _person(requester: Requester) -> Hashable:
+    return ("person", guild_key(requester), requester.user_id)
+
+
+def _guild(requester: Requester) -> Hashable:
+    return ("guild", guild_key(requester))
+
+
+_PERSON_FULL = (
+    "At most {limit} of your jobs can wait or run here. Try again in {wait}, or stop one with /cancel.",
+    "At most {limit} of your jobs can wait or run here. Try again when one is done, or stop one with /cancel.",
+)
+_GUILD_FULL = (
+    "At most {limit} of this server's jobs can wait or run. Try again in {wait}.",
+    "At most {limit} of this server's jobs can wait or run. Try again when one is done.",
+)
+_ALL_FULL = (
+    "The queue is full: at most {limit} jobs can wait or run. Try again in {wait}.",
+    "The queue is full: at most {limit} jobs can wait or run. Try again when one is done.",
+)

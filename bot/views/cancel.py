@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 
 from bot.errors import UserError
+from bot.requesting import Rights
 from bot.texts import translate as _
 from bot.texts import use_locale
 from bot.tree import tell
 
 if TYPE_CHECKING:
     from bot.bot import Bot
-    from bot.jobs.job import Job
 
 
 class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"hubcord:cancel:(?P<job>[0-9a-f]{16})"):
@@ -51,17 +51,9 @@ def cancel_job(interaction: discord.Interaction[Bot], job_id: str) -> None:
     job = engine.jobs.get(job_id)
     if job is None:
         raise UserError("This job has ended already.")
-    if not may_cancel(interaction, job):
+    if not Rights.of(interaction).over(job):
         raise UserError("Only the person who asked, or a moderator, can cancel this.")
     engine.cancel(job_id)
-
-
-def may_cancel(interaction: discord.Interaction[Any], job: Job) -> bool:
-    """Say whether this person may stop a job: its owner, or who may manage messages in its guild."""
-    if job.requester.user_id == interaction.user.id:
-        return True
-    same_guild = job.requester.guild_id is not None and job.requester.guild_id == interaction.guild_id
-    return same_guild and interaction.permissions.manage_messages
 
 
 def cancel_view(job_id: str) -> discord.ui.View:

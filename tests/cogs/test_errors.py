@@ -100,28 +100,37 @@ async def test_a_job_that_kills_the_worker_twice_is_given_up(
     assert len(device.batches) == 2
 
 
-FULL = "Try again in 5 seconds."
-
-
+@pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        ({"queue": {"per_user": 1}}, f"At most 1 of your jobs can wait at a time. {FULL}"),
+        (
+            {"queue": {"per_user": 1}},
+            "At most 1 of your jobs can wait or run here. Try again {when}, or stop one with /cancel.",
+        ),
         (
             {"queue": {"per_guild": 1}},
-            f"At most 1 of this server's jobs can wait at a time. {FULL}",
+            "At most 1 of this server's jobs can wait or run. Try again {when}.",
         ),
-        ({"queue": {"capacity": 1}}, f"The queue is full: at most 1 can wait. {FULL}"),
+        ({"queue": {"capacity": 1}}, "The queue is full: at most 1 jobs can wait or run. Try again {when}."),
     ],
 )
 async def test_a_full_queue_refuses_privately_and_at_once(
-    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, sentence: str
+    alice: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    engine: Engine,
+    device: FakeDevice,
+    sentence: str,
+    known: bool,
 ) -> None:
+    if known:
+        engine.estimator.seconds_per_unit["path:models/plain-mood"] = 240.0
     device.hold()
     first = await alice.slash(channel, "sentiment", text="x")
     before = callbacks(env)
     result = await alice.slash(channel, "sentiment", text="x")
-    assert private_text(result) == sentence
+    assert private_text(result) == sentence.format(when="in 4 minutes" if known else "when one is done")
     assert callbacks(env) == [*before, 4]
     device.release()
     await env.settle()

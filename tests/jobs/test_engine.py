@@ -81,12 +81,23 @@ async def test_limits_name_themselves_and_free_again(engine: Engine, device: Fak
     with pytest.raises(Refused, match="At most 5 of this server"):
         await ask(engine, BOB)
     jobs.append(await ask(engine, Requester(user_id=3)))
-    with pytest.raises(Refused, match="The queue is full: at most 6") as refusal:
+    with pytest.raises(Refused, match="The queue is full: at most 6"):
         await ask(engine, Requester(user_id=4))
-    assert refusal.value.values["retry_after_s"] > 0
     device.release()
     await asyncio.gather(*(job.outcome() for job in jobs))
     await (await ask(engine)).outcome()
+
+
+async def test_a_refusal_knows_when_a_job_ends(engine: Engine, device: FakeDevice) -> None:
+    engine.estimator.seconds_per_unit[request().model] = 60.0  # a character
+    device.hold()
+    for _ in range(3):
+        await ask(engine)
+    engine.forecast_now()
+    with pytest.raises(Refused, match="Try again in 4 minutes") as refusal:
+        await ask(engine)
+    assert refusal.value.values["retry_after_s"] == pytest.approx(4 * 60, abs=1)
+    device.release()
 
 
 async def test_the_hosts_limits_are_checked_before_queueing(engine: Engine, device: FakeDevice) -> None:

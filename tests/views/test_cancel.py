@@ -97,6 +97,31 @@ async def test_a_moderator_of_another_server_may_not(env: Env, engine: Engine, d
     assert device.cancelled == []
 
 
+async def test_who_moderates_one_channel_may_there_and_nowhere_else(
+    env: Env,
+    guild: GuildHandle,
+    running: InteractionResult,
+    bob: MemberActor,
+    device: FakeDevice,
+    engine: Engine,
+) -> None:
+    (job,) = engine.running()
+    keeper = guild.create_role("Keeper of the lobby")
+    rights = discord.PermissionOverwrite(manage_messages=True)
+    lobby = guild.create_text_channel("lobby", overwrites={keeper: rights})
+    carol = guild.add_member(env.create_user("carol"), roles=[keeper])
+    there = await _shown(bob, lobby, env, device)
+    assert private_text(await carol.click(message(running), label="Cancel")) == NOT_YOURS
+    stored = env.backend.get_message(lobby.id, message(there).id)
+    own_id = stored.components[0]["components"][0]["custom_id"]
+    stored.components[0]["components"][0]["custom_id"] = f"hubcord:cancel:{job.id}"
+    assert private_text(await carol.click(message(there), label="Cancel")) == NOT_YOURS
+    stored.components[0]["components"][0]["custom_id"] = own_id
+    await carol.click(message(there), label="Cancel")
+    assert public_text(there) == "Cancelled."
+    assert device.cancelled == []
+
+
 def _mods(guild: GuildHandle) -> RoleHandle:
     return guild.create_role("Moderators", permissions=discord.Permissions(manage_messages=True))
 

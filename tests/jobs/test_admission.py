@@ -1,0 +1,82 @@
+"""Test who is refused, and when they are told to come back."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.config import QueueSettings
+from bot.errors import Refused
+from bot.jobs.admission import Admission
+from bot.jobs.job import Job, Requester
+from tests.jobs.samples import sample_job
+
+MINUTE_S = 60
+
+
+def _full(*ends_in_s: float | None, **limits: int) -> Admission:
+    """Return an admission with one job of alice for each of these ends."""
+    ends: dict[str, float | None] = {}
+    admission = Admission(QueueSettings(**limits), lambda job: ends.get(job.id))  # type: ignore[arg-type]
+    for end in ends_in_s:
+        job = sample_job()
+        admission.hold(job)
+        ends[job.id] = end
+    return admission
+
+
+def _refusal(admission: Admission, job: Job) -> Refused:
+    with pytest.raises(Refused) as refused:
+        admission.check(job)
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("ends_in_s", "retry", "seconds"),
+    [
+        ((4 * MINUTE_S, 9 * MINUTE_S), "Try again in 4 minutes, or stop one with /cancel.", 4 * MINUTE_S),
+        ((9 * MINUTE_S, 4 * MINUTE_S), "Try again in 4 minutes, or stop one with /cancel.", 4 * MINUTE_S),
+        ((0.1, 9 * MINUTE_S), "Try again in 5 seconds, or stop one with /cancel.", 5),
+        ((None, 40), "Try again in 40 seconds, or stop one with /cancel.", 40),
+        ((None, None), "Try again when one is done, or stop one with /cancel.", None),
+    ],
+)
+def test_a_place_is_free_when_the_first_job_ends(
+    ends_in_s: tuple[float | None, ...], retry: str, seconds: float | None
+) -> None:
+    refused = _refusal(_full(*ends_in_s, per_user=2), sample_job())
+    assert str(refused) == f"At most 2 of your jobs can wait or run here. {retry}"
+    assert refused.values.get("retry_after_s") == seconds
+
+
+@pytest.mark.parametrize(
+    ("limits", "sentence"),
+    [
+        ({"per_guild": 1}, "At most 1 of this server's jobs can wait or run. Try again in 2 minutes."),
+        ({"capacity": 1}, "The queue is full: at most 1 jobs can wait or run. Try again in 2 minutes."),
+    ],
+)
+def test_the_limit_that_is_reached_is_named(limits: dict[str, int], sentence: str) -> None:
+    assert str(_refusal(_full(2 * MINUTE_S, **limits), sample_job(user=2))) == sentence
+
+
+def test_limits_count_people_and_guilds_alone() -> None:
+    admission = _full(1, per_user=1, per_guild=1)
+    admission.check(sample_job(guild=2))
+    admission.check(sample_job(guild=None))
+    admission.hold(sample_job(guild=None))
+    admission.check(sample_job(user=2, guild=None))
+    with pytest.raises(Refused, match="of your jobs"):
+        admission.check(sample_job(guild=None))
+
+
+def test_a_released_job_leaves_room_and_no_trace() -> None:
+    admission = _full(per_user=1)
+    job = sample_job()
+    admission.hold(job)
+    assert list(admission.of_person(job.requester)) == list(admission.of_guild(job.requester)) == [job]
+    for _ in range(2):
+        admission.release(job)
+    admission.check(job)
+    assert admission.jobs == {}
+    assert not admission.of_person(job.requester)
+    assert not admission.of_guild(Requester(user_id=2, guild_id=1))
