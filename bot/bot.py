@@ -46,7 +46,7 @@ class Bot(commands.AutoShardedBot):
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
-            intents=discord.Intents(guilds=True),
+            intents=discord.Intents(guilds=True, guild_messages=True, dm_messages=True),
             allowed_mentions=discord.AllowedMentions.none(),
             max_messages=None,
             tree_cls=Tree,
@@ -69,6 +69,9 @@ class Bot(commands.AutoShardedBot):
             log.warning("the commands couldn't be registered: %s", error)
         for job in self._unanswered:
             self.replies.resume(job)
+
+    async def on_message(self, _message: discord.Message, /) -> None:
+        """Do nothing: messages only come along with their deletions, which are listened for."""
 
     async def close(self) -> None:
         """Stop answering, then disconnect."""

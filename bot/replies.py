@@ -10,31 +10,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
 
 from bot.address import Address
+from bot.deferral import Deferral
 from bot.errors import UserError
 from bot.inference.pipeline import Request
 from bot.jobs.job import Job
+from bot.live import show_progress
 from bot.posting import Posting
 from bot.requesting import requester
 from bot.texts import use_locale
 from bot.tree import TROUBLE, unexpected
 from bot.views.answer import Answer
-from bot.views.progress import ProgressText
 from bot.views.text import plain
 
 if TYPE_CHECKING:
     from bot.bot import Bot
 
 log = logging.getLogger(__name__)
-EDIT_EVERY_S = 1.0
-_FIRST_LOOK_S = 0.15
-_LONG_WAIT_S = 2.0
 _LAST_POSTS_S = 5.0
 _POST_AGAIN_AFTER_S = (5, 30, 120)
 Renderer = Callable[[Any, Any], Answer]
@@ -53,6 +51,8 @@ class Replies:
         self._renderers: dict[str, Renderer] = {}
         self._following: set[asyncio.Task[None]] = set()
         self._posting_now: set[asyncio.Task[Any]] = set()
+        self._messages: dict[int, Job] = {}
+        self._unwanted: set[str] = set()
 
     def register(self, task: str, render: Renderer) -> None:
         """Say how the request and result of a task become an answer."""
@@ -70,18 +70,18 @@ class Replies:
 
         A request that takes a while to build (a download) is awaited; if it takes long, the answer is deferred first.
         """
-        if isinstance(request, Request):
-            job = await self._submit(interaction, task, request, private=private)
-        else:
-            job = await self._submit(interaction, task, await _soon(interaction, request, private), private=private)
+        deferral = Deferral(interaction, private=private)
+        if not isinstance(request, Request):
+            request = await deferral.bridge(request)
+        job = await self._submit(interaction, task, request, private=private)
         try:
-            if not interaction.response.is_done():
-                await interaction.response.defer(ephemeral=private, thinking=True)
+            await deferral.send()
         except TROUBLE:  # too late or deleted: nobody sees that the job was taken
             self._bot.engine.cancel(job.id)
             self._bot.engine.answered(job)
             raise
-        await self.follow(job)
+        with self._shown_in(deferral.message_id, job):
+            await self.follow(job)
 
     async def follow(self, job: Job) -> None:
         """Show a job's progress until it ends, then answer it."""
@@ -92,7 +92,9 @@ class Replies:
         await self.waiting(self._until_ended(job, posting))
         if job.state.final:
             async with self._posting():
-                await self._deliver(posting, self._render(job))
+                if job.id not in self._unwanted:
+                    await self._deliver(posting, self._render(job))
+                self._unwanted.discard(job.id)
                 self._bot.engine.answered(job)
 
     async def _deliver(self, posting: Posting, answer: Answer) -> None:
@@ -104,6 +106,16 @@ class Replies:
                 log.warning("an answer can't be posted now, trying again in %d s: %s", wait_s, error)
             await asyncio.sleep(wait_s)
         return await posting.answer(answer)
+
+    def messages_gone(self, message_ids: Iterable[int]) -> None:
+        """Stop the jobs that these messages were to answer."""
+        self.withdraw([self._messages[message] for message in message_ids if message in self._messages])
+
+    def withdraw(self, jobs: Iterable[Job]) -> None:
+        """Stop jobs whose answers nobody could see any more, and post none."""
+        for job in jobs:
+            self._unwanted.add(job.id)
+            self._bot.engine.cancel(job.id)
 
     def resume(self, job: Job) -> None:
         """Answer a job of the last run in the background."""
@@ -136,29 +148,21 @@ class Replies:
         return await self._bot.engine.submit(task, request, requester(interaction), reply_to=address.dump())
 
     async def _until_ended(self, job: Job, posting: Posting) -> None:
-        if await self._brief(job):
-            await self._show_progress(job, posting, ProgressText(job))
+        if not await show_progress(job, posting, lambda: job.id not in self._unwanted):
+            self.withdraw([job])
+            await job.finished.wait()
 
-    async def _brief(self, job: Job) -> bool:
-        """Wait a moment, so that quick jobs show no progress; say whether progress is worth showing."""
-        if await _ended_within(job, _FIRST_LOOK_S):
-            return False
-        if (job.status.starts_in_s or 0.0) > _LONG_WAIT_S:
-            return True
-        return not await _ended_within(job, EDIT_EVERY_S - _FIRST_LOOK_S)
-
-    async def _show_progress(self, job: Job, posting: Posting, progress: ProgressText) -> None:
-        """Edit the message when its text changes, at most about once a second."""
-        shown = ""
-        async for _status in job.follow():
-            text = progress.text()
-            if job.state.final or text == shown:
-                continue
-            if not await posting.progress(text):
-                self._bot.engine.cancel(job.id)
-                await job.finished.wait()
-            shown = text
-            await _ended_within(job, EDIT_EVERY_S)
+    @contextlib.contextmanager
+    def _shown_in(self, message_id: int | None, job: Job) -> Iterator[None]:
+        """Know for a while which job a message is to answer."""
+        if message_id is None:
+            yield
+            return
+        self._messages[message_id] = job
+        try:
+            yield
+        finally:
+            del self._messages[message_id]
 
     def _render(self, job: Job) -> Answer:
         if job.result is not None:
@@ -171,22 +175,3 @@ class Replies:
         self._following.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("%s failed", task.get_name(), exc_info=task.exception())
-
-
-_READ_BEFORE_DEFER_S = 1.5
-
-
-async def _soon(interaction: discord.Interaction[Any], request: Awaitable[Request], private: bool) -> Request:
-    """Await a request; defer when it isn't there well within Discord's three seconds."""
-    building = asyncio.ensure_future(request)
-    await asyncio.wait([building], timeout=_READ_BEFORE_DEFER_S)
-    if not building.done():
-        await interaction.response.defer(ephemeral=private, thinking=True)
-    return await building
-
-
-async def _ended_within(job: Job, seconds: float) -> bool:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await job.finished.wait()
-    return job.state.final
