@@ -13,7 +13,8 @@ import discord
 class Address:
     """Hold what is needed to answer an interaction, by its token or without.
 
-    `expires_at` is when the token stops working, in seconds since the epoch; `upload_limit` is in bytes.
+    `expires_at` is when the token stops working, in seconds since the epoch; `upload_limit` is in bytes. `asker` is
+    how the person is called there, for moderators to see.
     """
 
     application_id: int
@@ -24,6 +25,7 @@ class Address:
     private: bool
     upload_limit: int
     locale: str
+    asker: str = ""
 
     @classmethod
     def of(cls, interaction: discord.Interaction[Any], *, private: bool) -> Self:
@@ -37,6 +39,7 @@ class Address:
             private=private,
             upload_limit=interaction.filesize_limit,
             locale=interaction.locale.value,
+            asker=interaction.user.display_name,
         )
 
     @classmethod

@@ -20,6 +20,7 @@ from bot.jobs.store import Store
 from bot.replies import Replies
 from bot.tree import Tree
 from bot.views.cancel import CancelButton
+from bot.views.job_menu import JobMenu
 
 log = logging.getLogger(__name__)
 _SYNCED = "synced commands"
@@ -60,7 +61,7 @@ class Bot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Load every cog, tell Discord of changed commands, and answer what the last run left."""
-        self.add_dynamic_items(CancelButton)
+        self.add_dynamic_items(CancelButton, JobMenu)
         for module in pkgutil.iter_modules(cogs.__path__, "cogs."):
             await self.load_extension(module.name)
         try:

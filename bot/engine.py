@@ -155,10 +155,9 @@ class Engine:
         """Note that a job's answer was posted."""
         self.store.answered(job)
 
-    def forecast_now(self) -> list[Job]:
-        """Return the waiting jobs in the order in which they should run, their statuses up to date."""
+    def forecast_now(self) -> None:
+        """Bring the statuses of the waiting jobs up to date, instead of within a second."""
         self._forecast()
-        return list(self._queue.upcoming())
 
     def running(self) -> list[Job]:
         """Return the jobs that devices work on."""

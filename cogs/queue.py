@@ -7,23 +7,18 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
-from bot.views.queue import queue_embed
+from bot.views.job_menu import send_queue
 
 
 class Queue(commands.Cog):
     """Show what the devices do."""
 
-    def __init__(self, bot: Bot) -> None:
-        self._bot = bot
-
     @app_commands.command()
     async def queue(self, interaction: discord.Interaction[Bot]) -> None:
         """Show what runs and waits, and when your jobs start."""
-        engine = self._bot.engine
-        embed = queue_embed(engine.running(), engine.forecast_now(), interaction.user.id)
-        await interaction.response.send_message(embed=embed, ephemeral=True)
+        await send_queue(interaction)
 
 
 async def setup(bot: Bot) -> None:
     """Add the cog."""
-    await bot.add_cog(Queue(bot))
+    await bot.add_cog(Queue())

@@ -14,7 +14,7 @@ from simcord.types import HttpLogEntry
 from tests.fakes.description import VARIABLE, Description, description_path, load_description
 from tests.fakes.executor import FakeDevice
 from tests.fakes.rules import command_problems, message_problems, problems
-from tests.fakes.seen import commands
+from tests.fakes.seen import commands, message
 from tests.fakes.simulation import check_requests
 
 EDIT = "/webhooks/1/token/messages/@original"
@@ -43,12 +43,19 @@ async def test_the_commands_fit(env: Env, description: Description) -> None:
     assert [description.problem(entry) for entry in env.http_requests] == [None] * len(env.http_requests)
 
 
+@pytest.mark.parametrize("config", [{"queue": {"per_user": 40}}])
 async def test_a_whole_life_fits(
     alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, description: Description
 ) -> None:
     device.hold()
     await alice.slash(channel, "imagine", prompt="a cat", count=3)
+    for _ in range(30):
+        await alice.slash(channel, "sentiment", text="x")
     await env.advance_time(1.1)
+    await alice.autocomplete(channel, "cancel", "job", "")
+    await alice.slash(channel, "queue")
+    shown = await alice.slash(channel, "cancel")
+    await alice.select(message(shown), ["mine"])
     device.release()
     await env.settle()
     await alice.autocomplete(channel, "imagine", "size", "", prompt="x")

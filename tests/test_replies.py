@@ -17,6 +17,7 @@ from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import buttons, edits, embed, message, posts, public_text
 
 CAT = {"prompt": "a cat", "seed": 7}
+PICTURE = "path:models/emoji NonexNone"
 
 
 async def test_quick_jobs_show_no_progress(alice: MemberActor, channel: ChannelHandle, env: Env) -> None:
@@ -101,8 +102,9 @@ async def test_edits_at_most_once_a_second(
 
 
 async def test_waiting_people_see_where_they_stand(
-    alice: MemberActor, bob: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+    alice: MemberActor, bob: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, engine: Engine
 ) -> None:
+    engine.estimator.seconds_per_unit[PICTURE] = 240.0
     device.hold()
     await alice.slash(channel, "imagine", **CAT)
     next_one = await bob.slash(channel, "sentiment", text="x")
@@ -119,15 +121,37 @@ async def test_waiting_people_see_where_they_stand(
     assert embed(next_one).title == "positive · 90.0%"
 
 
-async def test_who_must_wait_long_is_told_soon(
+async def test_who_must_wait_long_is_told_at_once(
     alice: MemberActor, bob: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, engine: Engine
 ) -> None:
-    engine.estimator.seconds_per_unit["path:models/emoji NonexNone"] = 10.0
+    engine.estimator.seconds_per_unit[PICTURE] = 240.0
     device.hold()
     await alice.slash(channel, "imagine", **CAT)
     result = await bob.slash(channel, "sentiment", text="x")
-    await env.advance_time(0.2)
-    assert public_text(result).startswith("Next in line")
+    await env.advance_time(0.11)
+    assert public_text(result).startswith("Next in line, starts <t:")
+
+
+async def test_a_new_place_is_shown_and_the_same_place_is_not_shown_again(
+    alice: MemberActor, bob: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, engine: Engine
+) -> None:
+    engine.estimator.seconds_per_unit[PICTURE] = 240.0
+    device.hold()
+    await alice.slash(channel, "imagine", **CAT)
+    first = await bob.slash(channel, "sentiment", text="x")
+    second = await bob.slash(channel, "translate", text="x", to="pt")
+    await env.advance_time(1.1)
+    shown = [public_text(second)]
+    for _ in range(3):
+        await alice.slash(channel, "queue")  # a new forecast
+        await env.advance_time(1.1)
+    assert public_text(second) == shown[0]
+    before = len(edits(env))
+    await bob.click(message(first), label="Cancel")
+    await alice.slash(channel, "queue")
+    await env.advance_time(1.1)
+    assert public_text(second).startswith("Next in line, starts <t:")
+    assert len(edits(env)) == before + 2  # the place, and that the other is cancelled
 
 
 async def test_a_deletion_that_was_not_heard_of_is_found_by_the_next_edit(

@@ -56,9 +56,9 @@ class DemoEngine(Engine):
         """Queue a job, as the engine does."""
         return await self._outside.spawn(super().submit(task, request, requester, reply_to=reply_to))
 
-    def forecast_now(self) -> list[Job]:
-        """Return the waiting jobs, as the engine does: by the clock that tells real time."""
-        return self._outside.call(super().forecast_now)
+    def forecast_now(self) -> None:
+        """Bring statuses up to date, as the engine does: by the clock that tells real time."""
+        self._outside.call(super().forecast_now)
 
 
 def wait_outside(env: Env) -> Waiting:

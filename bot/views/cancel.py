@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 
 from bot.errors import UserError
-from bot.requesting import Rights
+from bot.jobs.job import JobState
+from bot.requesting import Rights, requester
 from bot.texts import translate as _
 from bot.texts import use_locale
 from bot.tree import tell
@@ -45,8 +46,8 @@ class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"hu
             await tell(interaction, error)
 
 
-def cancel_job(interaction: discord.Interaction[Bot], job_id: str) -> None:
-    """Stop a job for the person of this interaction; raise UserError when they may not or it has ended."""
+def cancel_job(interaction: discord.Interaction[Bot], job_id: str) -> str:
+    """Stop a job for the person of this interaction and say so; raise UserError when they may not or it has ended."""
     engine = interaction.client.engine
     job = engine.jobs.get(job_id)
     if job is None:
@@ -54,6 +55,20 @@ def cancel_job(interaction: discord.Interaction[Bot], job_id: str) -> None:
     if not Rights.of(interaction).over(job):
         raise UserError("Only the person who asked, or a moderator, can cancel this.")
     engine.cancel(job_id)
+    if job.state is JobState.RUNNING:
+        return _("Stopping /{task} at its next step.", task=job.task)
+    return _("Cancelled /{task}.", task=job.task)
+
+
+def cancel_own(interaction: discord.Interaction[Bot]) -> str:
+    """Stop all that a person has waiting or running here and say how much it was; raise UserError if nothing."""
+    engine = interaction.client.engine
+    jobs = list(engine.jobs_of(requester(interaction)))
+    if not jobs:
+        raise UserError("You have no jobs here.")
+    for job in jobs:
+        engine.cancel(job.id)
+    return _("Cancelled your jobs here: {n}.", n=len(jobs))
 
 
 def cancel_view(job_id: str) -> discord.ui.View:

@@ -1,4 +1,4 @@
-"""Say how far a job is."""
+"""Say how far a job is, in its own message."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import discord
 
 from bot.jobs.job import Job, JobState
 from bot.texts import translate as _
+from bot.views.standing import SOON_S, relative, starts_at
 from bot.views.text import steps_bar
 
 _SAME_START_S = 15
 
 
 class ProgressText:
-    """Write one job's progress. A start time is only changed when the forecast moved by more than a little."""
+    """Write one job's progress.
+
+    A start time stays while the forecast moves by no more than a little, as long as it isn't past: Discord counts down
+    by itself.
+    """
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -36,12 +41,18 @@ class ProgressText:
 
     def _waiting(self) -> str:
         status = self._job.status
-        if status.ahead is None or status.starts_in_s is None:
+        if status.ahead is None:
             return _("Waiting…")
-        starts_at = round(discord.utils.utcnow().timestamp() + status.starts_in_s)
-        if abs(starts_at - self._starts_at) > _SAME_START_S:
-            self._starts_at = starts_at
-        when = f"<t:{self._starts_at}:R>"
-        if not status.ahead:
-            return _("Next in line, starts {when}.", when=when)
-        return _("{ahead} ahead, starts {when}.", ahead=status.ahead, when=when)
+        place = _("{ahead} ahead", ahead=status.ahead) if status.ahead else _("Next in line")
+        if status.starts_in_s is None:
+            return f"{place}."
+        if status.starts_in_s < SOON_S:
+            return _("{place}, starts soon.", place=place)
+        return _("{place}, starts {when}.", place=place, when=relative(self._start(status.starts_in_s)))
+
+    def _start(self, starts_in_s: float) -> int:
+        """Return the start to show: the one shown before, unless it is past or the forecast is another now."""
+        now, start = discord.utils.utcnow().timestamp(), starts_at(starts_in_s)
+        if self._starts_at <= now or abs(start - self._starts_at) > _SAME_START_S:
+            self._starts_at = start
+        return self._starts_at

@@ -65,8 +65,9 @@ async def test_progress_and_answer_come_in_real_time(
 
 
 async def test_the_queue_tells_when_a_job_starts(
-    env: Env, channel: ChannelHandle, alice: MemberActor, device: FakeDevice
+    env: Env, channel: ChannelHandle, alice: MemberActor, device: FakeDevice, engine: Engine
 ) -> None:
+    engine.estimator.seconds_per_unit["path:models/emoji NonexNone"] = 1.0  # a step
     device.hold()
     for _ in range(2):
         await alice.slash(channel, "imagine", prompt="a cat")

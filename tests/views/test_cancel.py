@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import discord
 import pytest
 from simcord import ChannelHandle, Env, GuildHandle, InteractionResult, MemberActor, RoleHandle
 
+from bot.bot import Bot
 from bot.engine import Engine
 from bot.jobs.job import JobState
 from tests.fakes.executor import FakeDevice
@@ -172,3 +175,26 @@ async def test_in_direct_messages(env: Env, device: FakeDevice) -> None:
     await env.advance_time(1.1)
     await carol.click(message(result), label="Cancel")
     assert public_text(result) == "Cancelled."
+
+
+async def test_where_only_a_person_installed_the_bot(
+    alice: MemberActor,
+    bob: MemberActor,
+    moderator: MemberActor,
+    channel: ChannelHandle,
+    bot: Bot,
+    env: Env,
+    device: FakeDevice,
+    asks_with: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There the bot is no member and knows no roles; what counts is who asks, and the right to manage the channel."""
+    monkeypatch.setattr(bot, "get_guild", lambda _guild_id: None)
+    asks_with |= {"context": 2, "authorizing_integration_owners": {"1": str(alice.id)}}
+    first = await _shown(alice, channel, env, device)
+    assert private_text(await bob.click(message(first), label="Cancel")) == NOT_YOURS
+    await alice.click(message(first), label="Cancel")
+    assert public_text(first) == "Cancelled."
+    second = await _shown(alice, channel, env, device)
+    await moderator.click(message(second), label="Cancel")
+    assert public_text(second) == "Cancelled."

@@ -43,10 +43,14 @@ def _at(seconds: float) -> str:
 def test_a_place_in_the_queue(job: Job) -> None:
     progress = ProgressText(job)
     assert progress.text() == "Waiting…"
-    job.update(ahead=3, starts_in_s=40)
+    job.update(ahead=3)
+    assert progress.text() == "3 ahead."
+    job.update(starts_in_s=40)
     assert progress.text() == f"3 ahead, starts {_at(40)}."
     job.update(ahead=0, starts_in_s=100)
     assert progress.text() == f"Next in line, starts {_at(100)}."
+    job.update(starts_in_s=None)
+    assert progress.text() == "Next in line."
 
 
 def test_a_start_is_only_moved_when_the_forecast_moved_by_more_than_a_little(job: Job, clock: Clock) -> None:
@@ -59,6 +63,17 @@ def test_a_start_is_only_moved_when_the_forecast_moved_by_more_than_a_little(job
         assert progress.text() == first
     job.update(starts_in_s=60)
     assert progress.text() == f"Next in line, starts {_at(80)}."
+
+
+def test_a_start_is_never_past(job: Job, clock: Clock) -> None:
+    progress = ProgressText(job)
+    job.update(ahead=0, starts_in_s=10)
+    assert progress.text() == f"Next in line, starts {_at(10)}."
+    clock.now = NOW + timedelta(seconds=11)
+    job.update(starts_in_s=8)
+    assert progress.text() == f"Next in line, starts {_at(19)}."
+    job.update(starts_in_s=0)
+    assert progress.text() == "Next in line, starts soon."
 
 
 def test_what_runs(job: Job) -> None:

@@ -1,0 +1,41 @@
+"""Add /cancel."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.bot import Bot
+from bot.errors import UserError
+from bot.texts import translate as _
+from bot.views.job_menu import cancel_choice, job_choices, send_queue
+from bot.views.models import matching
+from bot.views.queue import Sight
+
+
+class Cancel(commands.Cog):
+    """Stop jobs."""
+
+    @app_commands.command()
+    @app_commands.describe(job="Which one; not needed when you have only one")
+    async def cancel(self, interaction: discord.Interaction[Bot], job: str | None = None) -> None:
+        """Stop a job that waits or runs."""
+        sight = Sight.of(interaction)
+        if job is None and len(sight.own) == 1:
+            job = sight.own[0].id
+        if job is not None:
+            await interaction.response.send_message(cancel_choice(interaction, job), ephemeral=True)
+        elif sight.own or sight.others:
+            await send_queue(interaction, _("Choose what to cancel."))
+        else:
+            raise UserError("You have no jobs here.")
+
+    @cancel.autocomplete("job")
+    async def _jobs(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+        return matching(job_choices(Sight.of(interaction)), typed)
+
+
+async def setup(bot: Bot) -> None:
+    """Add the cog."""
+    await bot.add_cog(Cancel())
