@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import discord
@@ -49,7 +49,7 @@ class Address:
 
     def dump(self) -> dict[str, Any]:
         """Return the address as JSON values."""
-        return asdict(self)
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def expired(self) -> bool:
