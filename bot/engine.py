@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bot.config import QueueSettings
@@ -49,7 +49,7 @@ class Engine:
         self.tasks = tasks
         self.limits = limits
         self.estimator = Estimator()
-        self._admission = Admission(limits, self._ends_in_s)
+        self.admission = Admission(limits, self._ends_in_s)
         self._queue = JobQueue(cost=lambda job: self.estimator.seconds(job.request), limits=self._batch_limits)
         self._ahead = LookAhead()
         self._deadlines: list[tuple[float, str]] = []
@@ -66,15 +66,7 @@ class Engine:
     @property
     def jobs(self) -> Mapping[str, Job]:
         """Return the jobs that wait or run, by id."""
-        return self._admission.jobs
-
-    def jobs_of(self, requester: Requester) -> Collection[Job]:
-        """Return the jobs that a person has waiting or running in a guild, the oldest first."""
-        return self._admission.of_person(requester)
-
-    def jobs_beside(self, requester: Requester) -> Collection[Job]:
-        """Return the jobs that everybody has waiting or running in a person's guild, the oldest first."""
-        return self._admission.of_guild(requester)
+        return self.admission.jobs
 
     async def start(self) -> list[Job]:
         """Open the store and the devices; return the jobs of the last run that still need an answer."""
@@ -98,7 +90,7 @@ class Engine:
         """Drain, leave the other jobs in the store, and stop the devices."""
         if not self._closing:
             await self.drain()
-        for job in self._unfinished():
+        for job in [job for job in self.jobs.values() if not job.state.final]:
             job.attempts -= job.state is JobState.RUNNING  # a stop is no death of the worker
             job.update(state=JobState.QUEUED)
             self.store.save(job)
@@ -126,12 +118,12 @@ class Engine:
         job.expires_at = job.created_at + self.limits.expire_s
         if self._closing:
             raise Refused("The bot is restarting. Try again in a minute.", retry_after_s=60)
-        self._admission.check(job)
-        self._admission.hold(job)
+        self.admission.check(job)
+        self.admission.hold(job)
         try:
             await self.store.add(job)
         except BaseException:
-            self._admission.release(job)
+            self.admission.release(job)
             raise
         self._enqueue(job)
         self._dispatch()
@@ -172,7 +164,7 @@ class Engine:
             self.store.save(job)
             return
         job.update(state=JobState.QUEUED)
-        self._admission.hold(job)
+        self.admission.hold(job)
         self._enqueue(job)
 
     def _enqueue(self, job: Job, *, front: bool = False) -> None:
@@ -334,7 +326,7 @@ class Engine:
         run.jobs.clear()
 
     def _finish(self, job: Job, state: JobState, **end: object) -> None:
-        self._admission.release(job)
+        self.admission.release(job)
         if job.finish(state, **end):  # type: ignore[arg-type]
             self.store.save(job)
 
@@ -388,16 +380,10 @@ class Engine:
 
     def _ends_in_s(self, job: Job) -> float | None:
         """Return the seconds until a job should be done; None when that isn't known, or it is overdue."""
-        seconds = self._known_seconds(job)
-        if seconds is None:
+        seconds, run, start_s = self._known_seconds(job), self._running.get(job.id), job.status.starts_in_s
+        if seconds is None or (run is None and start_s is None):
             return None
-        if job.id in self._running:
-            return self._running[job.id].remaining_s or None
-        starts_in_s = job.status.starts_in_s
-        return None if starts_in_s is None else starts_in_s + seconds
-
-    def _unfinished(self) -> list[Job]:
-        return [job for job in self.jobs.values() if not job.state.final]
+        return (start_s or 0.0) + seconds if run is None else run.remaining_s or None
 
     def _spawn(self, coroutine: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(coroutine)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import buttons, edits, embed, message, posts, public_text
 
 CAT = {"prompt": "a cat", "seed": 7}
-PICTURE = "path:models/emoji NonexNone"
+PICTURE, TEXT = "path:models/emoji NonexNone", "path:models/plain-mood"
 
 
 async def test_quick_jobs_show_no_progress(alice: MemberActor, channel: ChannelHandle, env: Env) -> None:
@@ -104,7 +104,7 @@ async def test_edits_at_most_once_a_second(
 async def test_waiting_people_see_where_they_stand(
     alice: MemberActor, bob: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, engine: Engine
 ) -> None:
-    engine.estimator.seconds_per_unit[PICTURE] = 240.0
+    engine.estimator.seconds_per_unit |= {PICTURE: 240.0, TEXT: 0.01}
     device.hold()
     await alice.slash(channel, "imagine", **CAT)
     next_one = await bob.slash(channel, "sentiment", text="x")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bot.inference.messages import Batch, BatchItem
 from bot.jobs.executor import DeviceHandle
@@ -31,12 +31,12 @@ class Run:
     taken_s: float = 0.0
     stepping: bool = False
     failed: bool = False
-    started_at: float = field(default_factory=time.monotonic)
+    started_at: float = 0.0
 
     @classmethod
     def of(cls, device: DeviceHandle, jobs: Sequence[Job], expected_s: float, host: Run | None = None) -> Run:
         """Return the run of a batch that starts now."""
-        return cls(device, {job.id: job for job in jobs}, expected_s, host)
+        return cls(device, {job.id: job for job in jobs}, expected_s, host, started_at=time.monotonic())
 
     @property
     def batch(self) -> Batch:

@@ -63,7 +63,7 @@ def cancel_job(interaction: discord.Interaction[Bot], job_id: str) -> str:
 def cancel_own(interaction: discord.Interaction[Bot]) -> str:
     """Stop all that a person has waiting or running here and say how much it was; raise UserError if nothing."""
     engine = interaction.client.engine
-    jobs = list(engine.jobs_of(requester(interaction)))
+    jobs = list(engine.admission.of_person(requester(interaction)))
     if not jobs:
         raise UserError("You have no jobs here.")
     for job in jobs:

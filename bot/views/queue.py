@@ -34,11 +34,11 @@ class Sight:
         """Return what the person behind an interaction sees."""
         engine, person, rights = interaction.client.engine, requester(interaction), Rights.of(interaction)
         running = len(engine.running())
-        beside = (job for job in engine.jobs_beside(person) if job.requester.user_id != person.user_id)
+        beside = (job for job in engine.admission.of_guild(person) if job.requester.user_id != person.user_id)
         return cls(
             running=running,
             waiting=len(engine.jobs) - running,
-            own=sorted(engine.jobs_of(person), key=by_turn),
+            own=sorted(engine.admission.of_person(person), key=by_turn),
             others=sorted(filter(rights.over, beside), key=by_turn),
         )
 

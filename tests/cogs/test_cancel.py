@@ -28,6 +28,7 @@ def _job_of(engine: Engine, person: MemberActor) -> Job:
     return next(job for job in engine.jobs.values() if job.requester.user_id == person.id)
 
 
+@pytest.mark.parametrize("config", [{"queue": {"guest_share": 0}}])
 async def test_offers_own_jobs_as_they_stand(
     alice: MemberActor, bob: MemberActor, channel: ChannelHandle, device: FakeDevice, engine: Engine
 ) -> None:

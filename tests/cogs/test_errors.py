@@ -12,6 +12,7 @@ from bot.bot import Bot
 from bot.engine import Engine
 from bot.errors import OutOfMemory
 from bot.inference.pipeline import Failure
+from bot.inference.pipelines.sentiment import SentimentRequest
 from bot.views.answer import Answer
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import callbacks, edits, embed, private_text, public_text
@@ -125,7 +126,7 @@ async def test_a_full_queue_refuses_privately_and_at_once(
     known: bool,
 ) -> None:
     if known:
-        engine.estimator.seconds_per_unit["path:models/plain-mood"] = 240.0
+        engine.estimator.learn([SentimentRequest(model="path:models/plain-mood", text="x")], seconds=240)
     device.hold()
     first = await alice.slash(channel, "sentiment", text="x")
     before = callbacks(env)

@@ -149,8 +149,9 @@ async def test_after_the_end(alice: MemberActor, running: InteractionResult, dev
 
 
 async def test_one_of_a_batch(
-    alice: MemberActor, bob: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+    alice: MemberActor, bob: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, engine: Engine
 ) -> None:
+    engine.estimator.seconds_per_unit["path:models/plain-mood"] = 0.001
     device.hold()
     first = await bob.slash(channel, "imagine", prompt="a dog")
     mine = await alice.slash(channel, "sentiment", text="x")
