@@ -367,6 +367,7 @@ class Engine:
             rows=lambda job: self.tasks[job.task].max_rows,
             guests_in_s=self._guests_in_s(),
             guest_share=self.limits.guest_share,
+            known=all(self._ends_in_s(job) is not None for job in self.running()),
         )
         forecast.tell(self._queue.upcoming())
         self._forecast_delay_s = max(_FORECAST_DELAY_S, _FORECAST_REST * (time.monotonic() - started))

@@ -29,6 +29,7 @@ class Forecast:
     `free_in_s` is for each device when it is free, `guests_in_s` when the first short job can run inside of what a
     device works on (None: at no time) and `guest_share` how much of the time after that goes to such jobs. `seconds`
     returns what a job is expected to take, None when nothing like it was ever measured; `rows` the most of its batch.
+    `known`: whether it is known when what runs now ends; if not, no start can be told.
     """
 
     free_in_s: list[float]
@@ -36,11 +37,12 @@ class Forecast:
     rows: Callable[[Job], int]
     guests_in_s: float | None = None
     guest_share: float = 1.0
+    known: bool = True
     _batches: dict[Hashable, _Expected] = field(default_factory=dict)
 
     def tell(self, upcoming: Iterable[Job]) -> None:
         """Update `ahead` and `starts_in_s` of waiting jobs, which come in the order in which they should run."""
-        known = True
+        known = self.known
         for ahead, job in enumerate(islice(upcoming, FORECAST_JOBS)):
             seconds = self.seconds(job)
             starts_in_s = self._start(job, seconds or 0.0) if known else None

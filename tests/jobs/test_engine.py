@@ -425,3 +425,22 @@ async def test_estimates_survive(tmp_path: Path) -> None:
     assert known
     assert again.estimator.seconds_per_unit == known
     await again.close()
+
+
+async def test_no_start_is_told_while_nobody_knows_when_the_device_is_free(engine: Engine, device: FakeDevice) -> None:
+    device.hold()
+    running, waiting = await ask(engine), await ask(engine)
+    engine.forecast_now()
+    assert (waiting.status.ahead, waiting.status.starts_in_s) == (0, None)
+    device.release()
+    await asyncio.gather(running.outcome(), waiting.outcome())
+
+    engine.estimator.learn([request()], seconds=60)
+    device.hold()
+    running, waiting = await ask(engine), await ask(engine)
+    engine.forecast_now()
+    assert waiting.status.starts_in_s is not None
+    engine._running[running.id].expected_s = 0.0  # overdue
+    engine.forecast_now()
+    assert waiting.status.starts_in_s is None
+    device.release()
