@@ -435,12 +435,14 @@ async def test_no_start_is_told_while_nobody_knows_when_the_device_is_free(engin
     device.release()
     await asyncio.gather(running.outcome(), waiting.outcome())
 
+
+async def test_no_start_is_told_while_what_runs_is_overdue(engine: Engine, device: FakeDevice) -> None:
     engine.estimator.learn([request()], seconds=60)
     device.hold()
     running, waiting = await ask(engine), await ask(engine)
     engine.forecast_now()
-    assert waiting.status.starts_in_s is not None
-    engine._running[running.id].expected_s = 0.0  # overdue
+    assert waiting.status.starts_in_s == pytest.approx(60, abs=1)
+    engine._running[running.id].expected_s = 0.0
     engine.forecast_now()
-    assert waiting.status.starts_in_s is None
+    assert (waiting.status.ahead, waiting.status.starts_in_s) == (0, None)
     device.release()
