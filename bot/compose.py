@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from bot.config import Settings
 from bot.engine import Engine
 from bot.inference.worker import WorkerOptions
 from bot.jobs.local import LocalExecutor
 from bot.jobs.store import NoStore, Store
+
+if TYPE_CHECKING:
+    from bot.jobs.sql_store import SqlStore
 
 
 def make_engine(settings: Settings, *, store: Store | None = None, eager: bool = True) -> Engine:
@@ -25,7 +29,7 @@ def make_engine(settings: Settings, *, store: Store | None = None, eager: bool =
     return Engine(executor=executor, store=store or NoStore(), tasks=settings.tasks, limits=settings.queue)
 
 
-def make_store(settings: Settings) -> Store:
+def make_store(settings: Settings) -> SqlStore:
     """Return the store that the settings name."""
     from bot.jobs.sql_store import SqlStore
 

@@ -154,7 +154,13 @@ def parse_settings(values: Mapping[str, Any], *, source: str = "configuration") 
 
 def _check_url(url: str) -> None:
     try:
-        make_url(url).get_dialect(_is_async=True)
+        make_url(url).get_dialect(_is_async=True).import_dbapi()
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "store.url: {driver} isn't installed. SQLite's is aiosqlite; for PostgreSQL write postgresql+asyncpg://… "
+            "and install hubcord[postgres].",
+            driver=error.name,
+        ) from None
     except (ArgumentError, ImportError, AttributeError) as error:
         raise ConfigError(
             "store.url: this is no database URL that can be used ({why}).", why=type(error).__name__

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sqlalchemy.engine import make_url
+
 from bot.bundled.catalog import bundled_path
 from bot.compose import make_store
 from bot.config import Settings, discord_token, load_settings
@@ -15,6 +17,11 @@ from bot.errors import ConfigError, UserError
 from bot.inference.reference import ModelReference, parse_reference
 
 Level = Literal["ok", "warning", "error"]
+_STORE = {
+    "new": "will be made by the first start",
+    "old": "reachable; the next start brings its tables up to date",
+    "current": "reachable, its tables up to date",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +60,18 @@ def _token() -> Finding:
 
 
 def _store(settings: Settings) -> Finding:
-    async def try_store() -> None:
+    async def look() -> str:
         store = make_store(settings)
-        await store.open()
-        store.keep("doctor", "was here")
-        await store.close()
+        try:
+            return _STORE[await store.look()]
+        finally:
+            await store.close()
 
+    where = make_url(settings.store.url).database
     try:
-        asyncio.run(try_store())
+        return Finding("ok", "store", f"{where}: {asyncio.run(look())}")
     except UserError as error:
         return Finding("error", "store", str(error))
-    return Finding("ok", "store", settings.store.url.partition("@")[2] or settings.store.url)
 
 
 def _model(task: str, text: str) -> Finding:

@@ -143,6 +143,11 @@ class Engine:
             self._running[job_id].device.cancel(job_id)
         return True
 
+    async def readdress(self, job: Job, reply_to: Mapping[str, object]) -> None:
+        """Change where a job's answer goes; it is durable when this returns. Raise UserError if it can't be stored."""
+        job.reply_to = reply_to
+        await self.store.readdress(job)
+
     def answered(self, job: Job) -> None:
         """Note that a job's answer was posted."""
         self.store.answered(job)

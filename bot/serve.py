@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import multiprocessing
+import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import discord
-from filelock import FileLock, Timeout
-from sqlalchemy.engine import make_url
 
 from bot.bot import Bot
 from bot.compose import make_engine, make_store
 from bot.config import Settings, discord_token, load_settings
 from bot.engine import Engine
 from bot.errors import UserError
+from bot.jobs.lock import alone_with
 
 log = logging.getLogger(__name__)
 HEARTBEAT = "alive_at"
@@ -33,10 +34,12 @@ async def serve(config: Path | None) -> None:
     token = discord_token()
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody is spoken to here
     discord.utils.setup_logging(level=logging.getLevelNamesMapping()[settings.discord.log_level])
-    async with _engine(settings) as (engine, bot), bot:
+    stopped = _stop_at_signals()
+    async with alone_with(settings.store.url) as lost, _engine(settings) as (engine, bot), bot:
         serving = asyncio.create_task(bot.start(token.get_secret_value()), name="bot")
         beating = asyncio.create_task(_beat(bot), name="heartbeat")
-        await _until_stopped(serving)
+        await _until_one(serving, stopped, lost)
+        log.info("stopping")
         beating.cancel()
         await engine.drain()
         await bot.close()
@@ -44,6 +47,8 @@ async def serve(config: Path | None) -> None:
         if serving.done():
             await _ended(serving)
         serving.cancel()  # it may be sleeping before it tries to connect again
+        if lost.is_set():
+            raise UserError("Another hubcord has taken over this one's job store, so this one stopped.")
 
 
 async def sync(config: Path | None) -> None:
@@ -62,46 +67,43 @@ async def sync(config: Path | None) -> None:
 
 @contextlib.asynccontextmanager
 async def _engine(settings: Settings) -> AsyncIterator[tuple[Engine, Bot]]:
-    with _alone_with(settings.store.url):
-        engine = make_engine(settings, store=make_store(settings))
-        try:
-            unanswered = await engine.start()
-            yield engine, Bot(engine=engine, settings=settings, unanswered=unanswered)
-        finally:
-            await engine.close()
-
-
-@contextlib.contextmanager
-def _alone_with(store_url: str) -> Iterator[None]:
-    """Keep a second bot off the same SQLite file: both would answer its jobs."""
-    url = make_url(store_url)
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
-        yield
-        return
-    lock = FileLock(f"{url.database}.lock", timeout=0)
+    engine = make_engine(settings, store=make_store(settings))
     try:
-        lock.acquire()
-    except Timeout:
-        raise UserError(
-            "Another hubcord is running with this job store ({path}). Stop it first.", path=url.database
-        ) from None
-    except OSError as error:
-        raise UserError("The job store's folder can't be written: {why}", why=error) from error
-    with lock:
-        yield
+        unanswered = await engine.start()
+        yield engine, Bot(engine=engine, settings=settings, unanswered=unanswered)
+    finally:
+        await engine.close()
 
 
-async def _until_stopped(serving: asyncio.Task[None]) -> None:
-    """Wait for a signal, or for the connection to end by itself."""
+def _stop_at_signals() -> asyncio.Event:
+    """Return what the first SIGINT or SIGTERM sets; a second one ends everything at once."""
     stopped = asyncio.Event()
+
+    def stop(number: signal.Signals) -> None:
+        if stopped.is_set():
+            _end_at_once(number)
+        stopped.set()
+
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends the process instead
-            loop.add_signal_handler(number, stopped.set)
-    waiting = asyncio.create_task(stopped.wait())
-    await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    log.info("stopping")
+            loop.add_signal_handler(number, stop, number)
+    return stopped
+
+
+def _end_at_once(number: signal.Signals) -> None:
+    """Leave without a good-bye; what wasn't written runs again after the next start."""
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    os._exit(128 + number)
+
+
+async def _until_one(serving: asyncio.Task[None], *events: asyncio.Event) -> None:
+    """Wait for one of the events, or for the connection to end by itself."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait([serving, *waiting], return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
 
 
 async def _ended(serving: asyncio.Task[None]) -> None:

@@ -71,16 +71,16 @@ def doctor(config: Config = None, json: Annotated[bool, typer.Option("--json")] 
 @app.command()
 def health(config: Config = None) -> None:
     """Exit with 0 while a bot with this configuration is connected (for the container's health check)."""
+    from bot.compose import make_store
     from bot.config import load_settings
-    from bot.jobs.sql_store import SqlStore
     from bot.serve import HEARTBEAT, HEARTBEAT_S
 
     async def age_s() -> float:
-        store = SqlStore(load_settings(config).store.url)
-        await store.open()
-        alive_at = await store.value(HEARTBEAT) or 0.0
-        await store.close()
-        return time.time() - alive_at
+        store = make_store(load_settings(config))
+        try:
+            return time.time() - (await store.value(HEARTBEAT) or 0.0)
+        finally:
+            await store.close()
 
     try:
         alive = asyncio.run(age_s()) < _STALE_HEARTBEATS * HEARTBEAT_S

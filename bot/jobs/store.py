@@ -12,16 +12,19 @@ class Store(Protocol):
     """Remember jobs until they are answered."""
 
     async def open(self) -> None:
-        """Connect, and make the tables if they are missing."""
+        """Connect and bring the tables up to date; raise UserError when the database can't be used."""
 
     async def close(self) -> None:
         """Write what is left and disconnect."""
 
     async def add(self, job: Job) -> None:
-        """Write a new job; it is durable when this returns."""
+        """Write a new job; it is durable when this returns. Raise UserError when it can't be stored."""
 
     def save(self, job: Job) -> None:
         """Write a job's state soon, in order with all other writes."""
+
+    async def readdress(self, job: Job) -> None:
+        """Write where a job's answer goes; it is durable when this returns. Raise UserError if it can't be written."""
 
     def answered(self, job: Job) -> None:
         """Note that a job was answered, and forget its request and result."""
@@ -52,6 +55,9 @@ class NoStore:
         """Do nothing."""
 
     def save(self, job: Job) -> None:
+        """Do nothing."""
+
+    async def readdress(self, job: Job) -> None:
         """Do nothing."""
 
     def answered(self, job: Job) -> None:

@@ -1,0 +1,46 @@
+"""Connect to the database of a URL, set up for what the job store needs of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_SQLITE = (
+    "journal_mode=WAL",  # readers and the writer work at once, and a kill at any moment breaks nothing
+    "synchronous=NORMAL",
+    "busy_timeout=5000",
+    "secure_delete=ON",  # the texts and pictures of answered jobs are overwritten, their pages used again
+    "journal_size_limit=4194304",  # the write-ahead log shrinks again after large pictures
+)
+_POSTGRESQL: dict[str, Any] = {  # in seconds: a server that doesn't answer counts as gone, a bot to its server too
+    "timeout": 5,
+    "command_timeout": 30,
+    "server_settings": {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"},
+}
+
+
+def make_database(url: str | URL) -> AsyncEngine:
+    """Return SQLAlchemy's engine; it connects when it is first used."""
+    url = make_url(url)
+    if url.get_backend_name() != "sqlite":
+        options = _POSTGRESQL if url.get_driver_name() == "asyncpg" else {}
+        return create_async_engine(url, pool_pre_ping=True, connect_args=options)
+    database = create_async_engine(url)
+    sa.event.listen(database.sync_engine, "connect", _set_up_sqlite)
+    sa.event.listen(database.sync_engine, "begin", _begin)
+    return database
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # else the driver commits before each change of a table
+    cursor = connection.cursor()
+    for pragma in _SQLITE:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN")

@@ -1,0 +1,1 @@
+"""Hold one module for each version; Alembic finds them by `revision` and `down_revision`."""

@@ -1,0 +1,163 @@
+"""Write to the database in the order of the calls, in groups, and lose nothing while the database has trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.errors import UserError
+
+log = logging.getLogger(__name__)
+_UNFIT = (IntegrityError, DataError)
+_TROUBLE = (SQLAlchemyError, OSError)
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 30.0
+_WAIT_S = 2.0
+"""How long somebody waits for a write: Discord waits for three seconds, and some of them are gone."""
+_LAST_WRITES_S = 5.0
+_NOT_STORED = "The job couldn't be stored. Try again in a minute."
+
+
+@dataclass(slots=True, eq=False)
+class Write:
+    """Hold statements that belong together.
+
+    While somebody waits for them, `done` is there; a failure is told through it, and `undo` takes its place, since
+    a commit whose confirmation was lost may have been made all the same.
+    """
+
+    statements: Sequence[sa.Executable]
+    undo: sa.Executable | None = None
+    done: asyncio.Future[None] | None = None
+
+    def refuse(self) -> None:
+        """Tell who waits that this isn't stored, and make sure of it."""
+        if self.done is None:
+            return
+        if not self.done.done():
+            self.done.set_exception(UserError(_NOT_STORED))
+            self.done.exception()  # who waited may have gone: then nobody needs to hear of it
+        self.statements, self.done = [] if self.undo is None else [self.undo], None
+
+    def confirm(self) -> bool:
+        """Tell who waits that this is stored; say whether they are still there."""
+        if self.done is None:
+            return True
+        if not self.done.done():
+            self.done.set_result(None)
+        return not self.done.cancelled()
+
+
+class Writer:
+    """Commit writes in one task. What fails is tried again, later each time, and nothing overtakes it."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._waiting: deque[Write] = deque()
+        self._group: list[Write] = []
+        self._failing = False
+        self._some = asyncio.Event()
+        self._none = asyncio.Event()
+        self._none.set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._run(), name="store writer")
+
+    async def close(self) -> None:
+        """Write what is left; what can't be written within a moment is lost, and the log says so."""
+        if self._task is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._none.wait(), _LAST_WRITES_S)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if lost := len(self._group) + len(self._waiting):
+            log.error("%d changes couldn't be written to the job store: some jobs will be run again", lost)
+
+    def soon(self, *statements: sa.Executable) -> None:
+        """Write when it is their turn."""
+        self._put(Write(statements))
+
+    async def now(self, *statements: sa.Executable, undo: sa.Executable | None = None) -> None:
+        """Return when the statements are durable; else raise UserError, after which `undo` was or will be run."""
+        if self._failing:
+            raise UserError(_NOT_STORED)
+        write = Write(statements, undo, asyncio.get_running_loop().create_future())
+        self._put(write)
+        try:
+            await asyncio.wait_for(write.done, _WAIT_S)  # type: ignore[arg-type]  # made just above
+        except TimeoutError:
+            raise UserError(_NOT_STORED) from None
+
+    def _put(self, write: Write) -> None:
+        self._waiting.append(write)
+        self._none.clear()
+        self._some.set()
+
+    async def _run(self) -> None:
+        """Commit whatever has gathered, together: a commit costs far more than a row."""
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            self._group = list(self._waiting)
+            self._waiting.clear()
+            await self._write(self._group)
+            self._group = []
+            if not self._waiting:
+                self._none.set()
+
+    async def _write(self, group: list[Write]) -> None:
+        """Commit a group; one of its writes that no database would take is left out."""
+        try:
+            await self._commit_at_last(group)
+        except _UNFIT:
+            if len(group) == 1:
+                log.exception("a change can't be written to the job store")
+                group[0].refuse()
+                return
+            for write in group:
+                await self._write([write])
+        else:
+            self._confirm(group)
+
+    def _confirm(self, group: list[Write]) -> None:
+        for write in group:
+            if not write.confirm() and write.undo is not None:
+                self.soon(write.undo)
+
+    async def _commit_at_last(self, group: list[Write]) -> None:
+        """Commit, again and again until the database takes it; refuse meanwhile whatever somebody waits for."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._commit(group)
+            except _UNFIT:
+                raise
+            except _TROUBLE as error:
+                log.error("the job store can't be written, trying again in %.0f s: %s", pause_s, error)  # noqa: TRY400
+            self._refuse_all(group)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _refuse_all(self, group: list[Write]) -> None:
+        self._failing = True
+        for write in (*group, *self._waiting):
+            write.refuse()
+
+    async def _commit(self, group: list[Write]) -> None:
+        async with self._engine.begin() as connection:
+            for write in group:
+                for statement in write.statements:
+                    await connection.execute(statement)
+        if self._failing:
+            log.info("the job store is written again")
+        self._failing = False
