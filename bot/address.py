@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import discord
+
+from bot.jobs.job import Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +16,9 @@ class Address:
     """Hold what is needed to answer an interaction, by its token or without.
 
     `expires_at` is when the token stops working, in seconds since the epoch; `upload_limit` is in bytes. `asker` is
-    how the person is called there, for moderators to see.
+    how the person is called there, for moderators to see. `message_id` is the interaction's own message, once that is
+    known; `tried` says that the answer may be there already; `late_place` is the channel and message of an answer that
+    came too late for the token.
     """
 
     application_id: int
@@ -26,6 +30,8 @@ class Address:
     upload_limit: int
     locale: str
     asker: str = ""
+    message_id: int | None = None
+    late_place: Sequence[int] | None = None
 
     @classmethod
     def of(cls, interaction: discord.Interaction[Any], *, private: bool) -> Self:
@@ -43,9 +49,9 @@ class Address:
         )
 
     @classmethod
-    def load(cls, values: Mapping[str, Any]) -> Self:
-        """Read an address back."""
-        return cls(**values)
+    def of_job(cls, job: Job) -> Self:
+        """Return where the answer to a job goes that somebody waits for in Discord."""
+        return cls(**(job.reply_to or {}))
 
     def dump(self) -> dict[str, Any]:
         """Return the address as JSON values."""

@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
+import aiohttp
 import discord
 
 from bot.inference.pipeline import Request
 
+_ACKNOWLEDGED = 40060
+"""Discord says that the interaction was answered: the first try arrived, and only its confirmation was lost."""
 _READ_BEFORE_DEFER_S = 1.5
 
 
@@ -22,10 +25,21 @@ class Deferral:
         self._private = private
 
     async def send(self) -> None:
-        """Defer, unless that was done."""
-        if not self._interaction.response.is_done():
+        """Defer, unless that was done. What gets lost on the way is sent once more."""
+        try:
+            await self._send()
+        except (aiohttp.ClientError, OSError):
+            await self._send()
+
+    async def _send(self) -> None:
+        if self._interaction.response.is_done():
+            return
+        try:
             response = await self._interaction.response.defer(ephemeral=self._private, thinking=True)
             self.message_id = response.message_id if response else None
+        except discord.HTTPException as error:
+            if error.code != _ACKNOWLEDGED:
+                raise
 
     async def bridge(self, request: Awaitable[Request]) -> Request:
         """Await a request; defer when it isn't there well within Discord's three seconds."""

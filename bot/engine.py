@@ -143,10 +143,14 @@ class Engine:
             self._running[job_id].device.cancel(job_id)
         return True
 
-    async def readdress(self, job: Job, reply_to: Mapping[str, object]) -> None:
-        """Change where a job's answer goes; it is durable when this returns. Raise UserError if it can't be stored."""
+    def readdress(self, job: Job, reply_to: Mapping[str, object]) -> None:
+        """Change where a job's answer goes."""
         job.reply_to = reply_to
-        await self.store.readdress(job)
+        self.store.readdress(job)
+
+    async def stored(self) -> None:
+        """Return when all that happened until now is durable, however long that takes."""
+        await self.store.settle()
 
     def answered(self, job: Job) -> None:
         """Note that a job's answer was posted."""

@@ -14,12 +14,12 @@ from discord.webhook.async_ import async_context
 from bot.address import Address
 
 
-async def edit_original(client: discord.Client, address: Address, **changes: Any) -> None:
-    """Edit the message; `changes` are content, embeds, attachments and view. Raise HTTPException."""
+async def edit_original(client: discord.Client, address: Address, **changes: Any) -> int:
+    """Edit the message and return its id; `changes` are content, embeds, attachments and view. Raise HTTPException."""
     webhook = discord.Webhook.partial(address.application_id, address.token, client=client)
     silent = discord.AllowedMentions.none()
     with handle_message_parameters(**changes, allowed_mentions=silent) as parameters:
-        await async_context.get().edit_original_interaction_response(
+        message = await async_context.get().edit_original_interaction_response(
             address.application_id,
             address.token,
             session=webhook.session,
@@ -29,3 +29,4 @@ async def edit_original(client: discord.Client, address: Address, **changes: Any
             multipart=parameters.multipart,
             files=parameters.files,
         )
+    return int(message["id"])

@@ -4,96 +4,126 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import discord
 
 from bot.address import Address
+from bot.late import LatePost
 from bot.original import edit_original
 from bot.texts import translate as _
-from bot.tree import TROUBLE
+from bot.tree import TROUBLE, unexpected
 from bot.views.answer import Answer
 from bot.views.cancel import cancel_view
 from bot.views.fitting import fit
 
 if TYPE_CHECKING:
     from bot.bot import Bot
+    from bot.jobs.job import Job
 
 log = logging.getLogger(__name__)
 _TOKEN_GONE = {10015, 10062, 50027}  # unknown webhook, unknown interaction, invalid webhook token
-_MESSAGE_GONE = {10008}
+_MESSAGE_GONE = 10008
 _TOO_LARGE = 40005
+_MAY_PASS = {401, 429}  # the bot's token was reset; too many requests
 
 
 class Posting:
-    """Hold the way back to one person who asked."""
+    """Hold the way back to one person who asked. `message_id` is the interaction's message, where it is known."""
 
-    def __init__(self, bot: Bot, address: Address, job_id: str) -> None:
+    def __init__(self, bot: Bot, job: Job, *, message_id: int | None = None) -> None:
         self._bot = bot
-        self.address = address
-        self._job_id = job_id
+        self._job = job
+        self._late = LatePost(bot, job)
+        self._token_failed = False
+        self._recorded = False
+        if message_id is not None:
+            job.reply_to = replace(self.address, message_id=message_id).dump()
+
+    @property
+    def address(self) -> Address:
+        """Return where the answer goes."""
+        return Address.of_job(self._job)
 
     async def progress(self, text: str) -> bool:
         """Show how far the job is; return False when its message was deleted."""
-        if self.address.expired:
-            return True
         try:
-            await self._edit(content=text, view=cancel_view(self._job_id))
+            await self._show(text)
         except TROUBLE as error:
-            if isinstance(error, discord.HTTPException) and error.code in _MESSAGE_GONE:
+            code = error.code if isinstance(error, discord.HTTPException) else 0
+            if code == _MESSAGE_GONE and self._seen:
                 return False
-            log.warning("progress of job %s can't be shown: %s", self._job_id, error)
+            self._token_failed |= code in _TOKEN_GONE
+            log.warning("progress of job %s can't be shown: %s", self._job.id, error)
         return True
 
     async def answer(self, answer: Answer) -> None:
-        """Post the answer where the person can see it; where that isn't possible, say so in the log."""
+        """Post the answer where the person can see it; where that isn't possible, say so in the log.
+
+        Raise what may pass: Discord's trouble, and what happens on the way to it.
+        """
         try:
-            await self._post(await asyncio.to_thread(fit, answer, self.address.upload_limit))
+            await self._post(answer)
         except (discord.Forbidden, discord.NotFound) as error:
-            log.warning("the answer of job %s can't be posted: %s", self._job_id, error)
+            log.warning("the answer of job %s can't be posted: %s", self._job.id, error)
         except discord.HTTPException as error:
-            if error.code != _TOO_LARGE:
+            if _may_pass(error):
                 raise
-            await self._post(Answer(text=_("The answer is too large to upload here.")))
+            await self._apologise(error)
+
+    async def _apologise(self, error: discord.HTTPException) -> None:
+        """Say that the answer can't be shown as it is."""
+        too_large = error.code == _TOO_LARGE
+        try:
+            await self._post(
+                Answer(text=_("The answer is too large to upload here.") if too_large else unexpected(error))
+            )
+        except discord.HTTPException as failure:
+            if _may_pass(failure):
+                raise
+            log.warning("the answer of job %s can't be posted: %s", self._job.id, failure)
 
     async def _post(self, answer: Answer) -> None:
-        if not await self._by_token(answer):
-            await self._by_bot(answer)
+        if not (self._token_works and await self._edit(answer)):
+            await self._late.answer(answer)
 
-    async def _by_token(self, answer: Answer) -> bool:
-        """Edit the interaction's message; return False when its token doesn't work any more."""
-        if self.address.expired:
-            return False
+    async def _edit(self, answer: Answer) -> bool:
+        """Edit the interaction's message; return False when its token doesn't work, or it never came to be."""
+        answer = await asyncio.to_thread(fit, answer, self.address.upload_limit)
+        files = answer.discord_files()
         try:
-            await self._edit(
-                content=answer.text,
-                embeds=answer.embeds,
-                attachments=answer.discord_files(),
-                view=None,
+            await edit_original(
+                self._bot, self.address, content=answer.text, embeds=answer.embeds, attachments=files, view=None
             )
         except discord.HTTPException as error:
-            if error.code in _MESSAGE_GONE:
+            if error.code == _MESSAGE_GONE and self._seen:
                 return True  # somebody deleted it: they don't want the answer
-            if error.code not in _TOKEN_GONE:
+            self._token_failed = error.code in _TOKEN_GONE or error.code == _MESSAGE_GONE
+            if not self._token_failed:
                 raise
             return False
         return True
 
-    async def _by_bot(self, answer: Answer) -> None:
-        """Post in the channel and mention the asker; a private answer goes by direct message."""
-        target: discord.abc.Messageable
-        person = discord.Object(self.address.user_id)
-        if self.address.private or self.address.channel_id is None:
-            target, mention = await self._bot.create_dm(person), ""
-        else:
-            target, mention = self._bot.get_partial_messageable(self.address.channel_id), f"<@{person.id}> "
-        await target.send(
-            f"{mention}{answer.text or ''}".strip() or None,
-            embeds=answer.embeds,
-            files=answer.discord_files(),
-            nonce=self._job_id,
-            allowed_mentions=discord.AllowedMentions(users=[person], everyone=False, roles=False),
-        )
+    async def _show(self, text: str) -> None:
+        view = cancel_view(self._job.id)
+        if not self._token_works:
+            await self._late.edit_original(content=text, view=view)
+            return
+        message_id = await edit_original(self._bot, self.address, content=text, view=view)
+        if not self._recorded:  # its button must go when the answer comes elsewhere, maybe after a restart
+            self._recorded = True
+            self._bot.engine.readdress(self._job, replace(self.address, message_id=message_id).dump())
 
-    async def _edit(self, **changes: object) -> None:
-        await edit_original(self._bot, self.address, **changes)
+    @property
+    def _token_works(self) -> bool:
+        return not (self._token_failed or self.address.expired)
+
+    @property
+    def _seen(self) -> bool:
+        """Say whether the interaction's message is known to have been there."""
+        return self.address.message_id is not None
+
+
+def _may_pass(error: discord.HTTPException) -> bool:
+    return error.status >= 500 or error.status in _MAY_PASS

@@ -1,19 +1,19 @@
 """Follow jobs and answer them in Discord, each exactly once.
 
 An answer edits the message that Discord shows while the bot is thinking. Editing is idempotent, so it may be tried
-again after a crash. When the interaction's 15 minutes are over, the answer is posted with the bot's own token; its
-nonce keeps Discord from showing it twice.
+again after a crash. When the interaction's 15 minutes are over, the answer is posted with the bot's own token
+(`bot/late.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, cast
 
-import aiohttp
 import discord
 
 from bot.address import Address
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _LAST_POSTS_S = 5.0
-_POST_AGAIN_AFTER_S = (5, 30, 120)
+_POST_AGAIN_AFTER_S = (5, 30, 120, 600)
 Renderer = Callable[[Any, Any], Answer]
 Waiting = Callable[[Awaitable[None]], Awaitable[None]]
 
@@ -49,8 +49,8 @@ class Replies:
         self.waiting: Waiting = lambda wait: wait
         self._bot = bot
         self._renderers: dict[str, Renderer] = {}
-        self._following: set[asyncio.Task[None]] = set()
-        self._posting_now: set[asyncio.Task[Any]] = set()
+        self._following: dict[asyncio.Task[Any], Job] = {}
+        self._resumed: set[asyncio.Task[None]] = set()
         self._messages: dict[int, Job] = {}
         self._unwanted: set[str] = set()
 
@@ -81,31 +81,30 @@ class Replies:
             self._bot.engine.answered(job)
             raise
         with self._shown_in(deferral.message_id, job):
-            await self.follow(job)
+            await self.follow(job, message_id=deferral.message_id)
 
-    async def follow(self, job: Job) -> None:
+    async def follow(self, job: Job, *, message_id: int | None = None) -> None:
         """Show a job's progress until it ends, then answer it."""
         if job.reply_to is None:
             return
-        posting = Posting(self._bot, Address.load(job.reply_to), job.id)
+        posting = Posting(self._bot, job, message_id=message_id)
         use_locale(posting.address.locale)
-        await self.waiting(self._until_ended(job, posting))
-        if job.state.final:
-            async with self._posting():
-                if job.id not in self._unwanted:
-                    await self._deliver(posting, self._render(job))
-                self._unwanted.discard(job.id)
-                self._bot.engine.answered(job)
+        with self._followed(job):
+            await self.waiting(self._until_ended(job, posting))
+            if job.id not in self._unwanted:
+                await self._deliver(posting, self._render(job))
+            self._unwanted.discard(job.id)
+            self._bot.engine.answered(job)
 
     async def _deliver(self, posting: Posting, answer: Answer) -> None:
-        """Post an answer, again after a while when Discord has trouble; after the last try the next start posts it."""
-        for wait_s in _POST_AGAIN_AFTER_S:
+        """Post an answer, again and again while Discord has trouble; when the bot stops, the next start posts it."""
+        for wait_s in itertools.chain(_POST_AGAIN_AFTER_S, itertools.repeat(_POST_AGAIN_AFTER_S[-1])):
             try:
                 return await posting.answer(answer)
-            except (discord.DiscordServerError, aiohttp.ClientError, OSError) as error:
+            except TROUBLE as error:
                 log.warning("an answer can't be posted now, trying again in %d s: %s", wait_s, error)
             await asyncio.sleep(wait_s)
-        return await posting.answer(answer)
+        return None
 
     def messages_gone(self, message_ids: Iterable[int]) -> None:
         """Stop the jobs that these messages were to answer."""
@@ -120,26 +119,27 @@ class Replies:
     def resume(self, job: Job) -> None:
         """Answer a job of the last run in the background."""
         task = asyncio.create_task(self.follow(job), name=f"answer {job.id}")
-        self._following.add(task)
+        self._resumed.add(task)
         task.add_done_callback(self._forget)
 
     async def close(self) -> None:
-        """Let answers that are being posted end, and stop following; the rest is answered after the next start."""
-        if self._posting_now:
-            await asyncio.wait(self._posting_now, timeout=_LAST_POSTS_S)
-        for task in self._following:
+        """Let the answers of jobs that have ended be posted, then stop; the rest is answered after the next start."""
+        ended = [task for task, job in self._following.items() if job.state.final]
+        if ended:
+            await asyncio.wait(ended, timeout=_LAST_POSTS_S)
+        left = [*self._following, *self._resumed]
+        for task in left:
             task.cancel()
-        await asyncio.gather(*self._following, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
 
-    @contextlib.asynccontextmanager
-    async def _posting(self) -> AsyncIterator[None]:
-        task = asyncio.current_task()
-        if task is not None:
-            self._posting_now.add(task)
+    @contextlib.contextmanager
+    def _followed(self, job: Job) -> Iterator[None]:
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._following[task] = job
         try:
             yield
         finally:
-            self._posting_now.discard(task)
+            del self._following[task]
 
     async def _submit(
         self, interaction: discord.Interaction[Any], task: str, request: Request, *, private: bool
@@ -172,6 +172,6 @@ class Replies:
         return Answer(text=unexpected(job.error or RuntimeError(f"job {job.id} has no result")))
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        self._following.discard(task)
+        self._resumed.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("%s failed", task.get_name(), exc_info=task.exception())

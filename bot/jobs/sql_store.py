@@ -99,9 +99,13 @@ class SqlStore:
             log.exception("the outcome of job %s can't be stored", job.id)
         self._writer.soon(sa.update(jobs).where(jobs.c.id == job.id).values(row))
 
-    async def readdress(self, job: Job) -> None:
-        """Write where a job's answer goes; it is durable when this returns. Raise UserError if it can't be written."""
-        await self._writer.now(sa.update(jobs).where(jobs.c.id == job.id).values(reply_to=_address(job)))
+    def readdress(self, job: Job) -> None:
+        """Write soon where a job's answer goes."""
+        self._writer.soon(sa.update(jobs).where(jobs.c.id == job.id).values(reply_to=_address(job)))
+
+    async def settle(self) -> None:
+        """Return when everything until now is durable, however long that takes."""
+        await self._writer.settle()
 
     def answered(self, job: Job) -> None:
         """Note that a job was answered, and forget its request and result."""

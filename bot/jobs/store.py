@@ -23,8 +23,11 @@ class Store(Protocol):
     def save(self, job: Job) -> None:
         """Write a job's state soon, in order with all other writes."""
 
-    async def readdress(self, job: Job) -> None:
-        """Write where a job's answer goes; it is durable when this returns. Raise UserError if it can't be written."""
+    def readdress(self, job: Job) -> None:
+        """Write soon where a job's answer goes."""
+
+    async def settle(self) -> None:
+        """Return when everything until now is durable, however long that takes."""
 
     def answered(self, job: Job) -> None:
         """Note that a job was answered, and forget its request and result."""
@@ -57,7 +60,10 @@ class NoStore:
     def save(self, job: Job) -> None:
         """Do nothing."""
 
-    async def readdress(self, job: Job) -> None:
+    def readdress(self, job: Job) -> None:
+        """Do nothing."""
+
+    async def settle(self) -> None:
         """Do nothing."""
 
     def answered(self, job: Job) -> None:

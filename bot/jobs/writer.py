@@ -27,10 +27,10 @@ _NOT_STORED = "The job couldn't be stored. Try again in a minute."
 
 @dataclass(slots=True, eq=False)
 class Write:
-    """Hold statements that belong together.
+    """Hold statements that belong together, and `done` while somebody waits for them.
 
-    While somebody waits for them, `done` is there; a failure is told through it, and `undo` takes its place, since
-    a commit whose confirmation was lost may have been made all the same.
+    One with an `undo` may be refused; `undo` then takes its place, since a commit whose confirmation was lost may have
+    been made all the same.
     """
 
     statements: Sequence[sa.Executable]
@@ -38,21 +38,23 @@ class Write:
     done: asyncio.Future[None] | None = None
 
     def refuse(self) -> None:
-        """Tell who waits that this isn't stored, and make sure of it."""
-        if self.done is None:
-            return
-        if not self.done.done():
+        """Tell who waits that this won't be stored, and make sure of it."""
+        if self.undo is not None:
+            self.statements, self.undo = [self.undo], None
+            self.fail()
+
+    def fail(self) -> None:
+        """Tell who waits that this isn't stored."""
+        if self.done is not None and not self.done.done():
             self.done.set_exception(UserError(_NOT_STORED))
             self.done.exception()  # who waited may have gone: then nobody needs to hear of it
-        self.statements, self.done = [] if self.undo is None else [self.undo], None
+        self.done = None
 
-    def confirm(self) -> bool:
-        """Tell who waits that this is stored; say whether they are still there."""
-        if self.done is None:
-            return True
-        if not self.done.done():
+    def confirm(self) -> sa.Executable | None:
+        """Tell who waits that this is stored; return how to undo it when they have gone."""
+        if self.done is not None and not self.done.done():
             self.done.set_result(None)
-        return not self.done.cancelled()
+        return self.undo if self.done is not None and self.done.cancelled() else None
 
 
 class Writer:
@@ -87,14 +89,20 @@ class Writer:
         """Write when it is their turn."""
         self._put(Write(statements))
 
-    async def now(self, *statements: sa.Executable, undo: sa.Executable | None = None) -> None:
+    async def settle(self) -> None:
+        """Return when everything until now is durable, however long that takes."""
+        done = _future()
+        self._put(Write((), done=done))
+        await done
+
+    async def now(self, *statements: sa.Executable, undo: sa.Executable) -> None:
         """Return when the statements are durable; else raise UserError, after which `undo` was or will be run."""
         if self._failing:
             raise UserError(_NOT_STORED)
-        write = Write(statements, undo, asyncio.get_running_loop().create_future())
-        self._put(write)
+        done = _future()
+        self._put(Write(statements, undo, done))
         try:
-            await asyncio.wait_for(write.done, _WAIT_S)  # type: ignore[arg-type]  # made just above
+            await asyncio.wait_for(done, _WAIT_S)
         except TimeoutError:
             raise UserError(_NOT_STORED) from None
 
@@ -122,7 +130,7 @@ class Writer:
         except _UNFIT:
             if len(group) == 1:
                 log.exception("a change can't be written to the job store")
-                group[0].refuse()
+                group[0].fail()
                 return
             for write in group:
                 await self._write([write])
@@ -131,8 +139,8 @@ class Writer:
 
     def _confirm(self, group: list[Write]) -> None:
         for write in group:
-            if not write.confirm() and write.undo is not None:
-                self.soon(write.undo)
+            if (undo := write.confirm()) is not None:
+                self.soon(undo)
 
     async def _commit_at_last(self, group: list[Write]) -> None:
         """Commit, again and again until the database takes it; refuse meanwhile whatever somebody waits for."""
@@ -161,3 +169,7 @@ class Writer:
         if self._failing:
             log.info("the job store is written again")
         self._failing = False
+
+
+def _future() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()

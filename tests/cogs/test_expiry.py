@@ -11,7 +11,7 @@ from simcord import ChannelHandle, Env, InteractionResult, MemberActor
 from bot.inference.pipelines.imagine import ImagineRequest
 from tests.fakes.answers import png
 from tests.fakes.executor import FakeDevice
-from tests.fakes.seen import edits, message, posts, public_text
+from tests.fakes.seen import buttons, edits, message, posts, public_text
 
 MINUTES = 60
 TOO_LARGE = "The answer is too large to upload here."
@@ -43,17 +43,21 @@ async def test_is_posted_in_the_channel_for_the_asker_alone(
     assert [file.filename for file in posted.attachments] == ["picture-7.png"]
     assert await posted.attachments[0].read() == png(8, 8)
     (body,) = posts(env)
+    assert body["content"] == f"{alice.mention} Your answer is ready."
     assert body["allowed_mentions"] == {"parse": [], "users": [alice.id]}
     assert body["nonce"] == device.batches[0].items[0].job_id
     assert body["enforce_nonce"] is True
-    assert public_text(late) == "Running…"
+    assert public_text(late) == f"The answer is here: {posted.jump_url}"
+    assert buttons(late) == []
 
 
-async def test_no_progress_is_tried_with_a_dead_token(late: InteractionResult, env: Env, device: FakeDevice) -> None:
+async def test_progress_goes_on_without_the_token(late: InteractionResult, env: Env, device: FakeDevice) -> None:
     before = len(edits(env))
     device.progress(1, 4)
     await env.advance_time(2)
     assert len(edits(env)) == before
+    assert public_text(late).endswith("step 1 of 4")
+    assert buttons(late) == ["Cancel"]
     await _finish(env, device)
     assert len(edits(env)) == before
     assert len(posts(env)) == 1
@@ -138,6 +142,9 @@ async def test_closed_direct_messages_are_no_crash(
     await _finish(env, device)
     assert any("50007" in record.getMessage() for record in caplog.records)
     assert env.errors == []
+    assert channel.last_message is not None
+    assert channel.last_message.content.startswith(f"{alice.mention} I can't send you your answer")
+    assert channel.last_message.embeds == []
 
 
 async def test_too_large_for_the_channel_is_said_by_token(alice: MemberActor, channel: ChannelHandle, env: Env) -> None:
@@ -150,11 +157,36 @@ async def test_too_large_for_the_channel_is_said_by_token(alice: MemberActor, ch
 async def test_too_large_for_the_channel_is_said_by_the_bot(
     late: InteractionResult, alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
 ) -> None:
-    env.inject_error("POST", "/channels/*/messages", status=413, code=40005)
+    env.inject_error("PATCH", "/channels/*/messages/*", status=413, code=40005)
     await _finish(env, device)
     assert channel.last_message is not None
     assert channel.last_message.content == f"{alice.mention} {TOO_LARGE}"
-    assert public_text(late) == "Running…"
+    assert public_text(late) == f"The answer is here: {channel.last_message.jump_url}"
+
+
+@pytest.mark.usefixtures("late")
+async def test_where_the_bot_may_not_attach_files_the_asker_is_told_too(
+    alice: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    device: FakeDevice,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50013)
+    await _finish(env, device)
+    assert channel.last_message is not None
+    assert channel.last_message.content == f"{alice.mention} I may not attach files here. Ask a moderator to allow it."
+    assert "50013" in caplog.text
+
+
+async def test_an_answer_that_discord_rejects_is_reported_once(
+    alice: MemberActor, channel: ChannelHandle, env: Env, caplog: pytest.LogCaptureFixture
+) -> None:
+    env.inject_error("PATCH", "/webhooks/*/@original", status=400, code=50035)
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    assert public_text(result).startswith("Something went wrong (reference ")
+    assert "50035" in caplog.text
+    assert posts(env) == []
 
 
 async def test_the_address_is_plain_json(

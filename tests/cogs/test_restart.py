@@ -77,7 +77,6 @@ async def test_a_done_job_is_answered_without_running_again(
     for wait_s in waits_s:
         await env.advance_time(wait_s)
     assert not message(result).embeds
-    assert len(env.errors) == bool(waits_s)
 
     env.backend.faults.clear()
     second = FakeDevice()
@@ -144,8 +143,51 @@ async def test_an_answer_to_a_dead_token_is_posted(
     await alice.slash(channel, "imagine", prompt="a cat")
     await env.advance_time(16 * 60)
     await lives.again(env, FakeDevice())
-    (posted,) = posts(env)
-    assert posted["content"] == alice.mention
+    await lives.again(env, FakeDevice())
+    assert len(posts(env)) == 1
+    assert channel.last_message is not None
+    assert channel.last_message.content == alice.mention
+    assert channel.last_message.embeds[0].description == "> a cat"
+
+
+@pytest.mark.parametrize("code", [10008, 10015])
+async def test_a_job_whose_first_response_never_arrived_is_answered_in_the_channel(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives, code: int
+) -> None:
+    device.hold()
+    await alice.slash(channel, "imagine", prompt="a cat")
+    env.inject_error("PATCH", "/webhooks/*/@original", status=404, code=code, times=None)
+    await lives.again(env, FakeDevice())
+    assert len(posts(env)) == 1
+    assert channel.last_message is not None
+    assert channel.last_message.embeds[0].description == "> a cat"
+
+
+async def test_a_message_that_was_deleted_meanwhile_is_left_alone(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives
+) -> None:
+    device.hold()
+    await alice.slash(channel, "imagine", prompt="a cat")
+    await env.advance_time(1.1)
+    env.inject_error("PATCH", "/webhooks/*/@original", status=404, code=10008, times=None)
+    await lives.again(env, FakeDevice())
+    assert posts(env) == []
+
+
+async def test_a_late_answer_lost_between_its_two_steps_has_one_message(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives
+) -> None:
+    device.hold()
+    await alice.slash(channel, "imagine", prompt="a cat")
+    await env.advance_time(16 * 60)
+    env.inject_error("PATCH", "/channels/*/messages/*", status=500, times=None)
+    await lives.again(env, FakeDevice())
+    assert channel.last_message is not None
+    assert channel.last_message.content == f"{alice.mention} Your answer is ready."
+    env.backend.faults.clear()
+    await lives.again(env, FakeDevice())
+    assert len(posts(env)) == 1
+    assert channel.last_message.embeds[0].description == "> a cat"
 
 
 async def test_a_private_answer_stays_private(

@@ -77,10 +77,36 @@ async def test_a_lost_connection_before_the_first_response(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     device.hold()
-    cut_off(2)
+    cut_off(3)
     result = await alice.slash(channel, "imagine", prompt="a cat")
     assert not result.acknowledged
     assert len(env.errors) == 1
     assert engine.running() == []
     assert not engine.jobs
     assert "an error couldn't be shown" in caplog.text
+
+
+async def test_a_first_response_that_got_lost_is_sent_once_more(
+    alice: MemberActor, channel: ChannelHandle, cut_off: Callable[[int], None]
+) -> None:
+    cut_off(1)
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    assert embed(result).description == "> a cat"
+
+
+async def test_a_first_response_whose_confirmation_got_lost_is_no_trouble(
+    alice: MemberActor, channel: ChannelHandle, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[bool] = []
+    send = env._webhook_adapter.request
+
+    async def request(*args: Any, **kwargs: Any) -> Any:
+        answer = await send(*args, **kwargs)
+        if not lost:
+            lost.append(True)
+            raise aiohttp.ServerDisconnectedError
+        return answer
+
+    monkeypatch.setattr(env._webhook_adapter, "request", request)
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    assert embed(result).description == "> a cat"

@@ -104,7 +104,8 @@ async def test_an_address_may_change(url: str) -> None:
     async with opened(url) as store:
         await store.add(job)
         job.reply_to = {"token": "abc", "channel_id": 5, "posted": 9}
-        await store.readdress(job)
+        store.readdress(job)
+        await store.settle()
     (back,) = await left_in(url)
     assert back.reply_to == job.reply_to
 

@@ -1,0 +1,128 @@
+"""Post one answer with the bot's own token, when the interaction's doesn't work any more.
+
+A message can't be posted twice without being seen, and Discord tells the nonces of the last few minutes apart only.
+So a short message that mentions the asker is posted first, its place made durable, and the answer is put there by an
+edit, which may be repeated after any crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import discord
+
+from bot.address import Address
+from bot.texts import translate as _
+from bot.tree import TROUBLE
+from bot.views.answer import Answer
+from bot.views.fitting import fit
+
+if TYPE_CHECKING:
+    from bot.bot import Bot
+    from bot.jobs.job import Job
+
+log = logging.getLogger(__name__)
+_MESSAGES_CLOSED = 50007
+
+
+class LatePost:
+    """Answer in the channel and mention the asker; a private answer goes by direct message."""
+
+    def __init__(self, bot: Bot, job: Job) -> None:
+        self._bot = bot
+        self._job = job
+
+    @property
+    def _address(self) -> Address:
+        return Address.of_job(self._job)
+
+    async def answer(self, answer: Answer) -> None:
+        """Post an answer; raise HTTPException."""
+        try:
+            message = await self._place()
+        except discord.Forbidden as error:
+            channel_id = self._address.channel_id
+            if error.code != _MESSAGES_CLOSED or channel_id is None:
+                raise
+            return await self._tell_closed(channel_id)
+        try:
+            await self._put(answer, message)
+        except discord.Forbidden:
+            await self._put(Answer(text=_("I may not attach files here. Ask a moderator to allow it.")), message)
+            raise
+        await self._point_to(message)
+        return None
+
+    async def edit_original(self, **changes: Any) -> None:
+        """Edit the interaction's message, if it is known and not private: those only their token reaches."""
+        address = self._address
+        if address.message_id is not None and address.channel_id is not None and not address.private:
+            message = self._message(address.channel_id, address.message_id)
+            await message.edit(**changes, allowed_mentions=discord.AllowedMentions.none())
+
+    async def _place(self) -> discord.PartialMessage:
+        """Return the message that the answer goes into, posting it if it isn't there yet."""
+        place = self._address.late_place
+        if place is None:
+            sent = await self._announce()
+            place = (sent.channel.id, sent.id)
+            self._bot.engine.readdress(self._job, replace(self._address, late_place=place).dump())
+        await self._bot.engine.stored()
+        return self._message(*place)
+
+    async def _announce(self) -> discord.Message:
+        address = self._address
+        text = _("Your answer is ready.")
+        if address.private or address.channel_id is None:
+            channel = await self._bot.create_dm(discord.Object(address.user_id))
+            return await channel.send(text, nonce=self._job.id, allowed_mentions=self._pings)
+        return await self._send(address.channel_id, text)
+
+    async def _put(self, answer: Answer, message: discord.PartialMessage) -> None:
+        """Edit the answer into its message."""
+        limit = min(self._address.upload_limit, discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES)
+        answer = await asyncio.to_thread(fit, answer, limit)
+        in_channel = message.channel.id == self._address.channel_id
+        words = [self._mention] * in_channel + [answer.text] * bool(answer.text)
+        await message.edit(
+            content=" ".join(filter(None, words)) or None,
+            embeds=answer.embeds,
+            attachments=answer.discord_files(),
+            allowed_mentions=self._pings,
+        )
+
+    async def _point_to(self, message: discord.PartialMessage) -> None:
+        """Say in the interaction's message where the answer is, instead of a progress and a button of the past."""
+        place = f"{self._job.requester.guild_id or '@me'}/{message.channel.id}/{message.id}"
+        try:
+            await self.edit_original(
+                content=_("The answer is here: {link}", link=f"https://discord.com/channels/{place}"), view=None
+            )
+        except TROUBLE as error:
+            log.debug("the first message of job %s stays as it is: %s", self._job.id, error)
+
+    async def _tell_closed(self, channel_id: int) -> None:
+        """Say in the channel that a private answer can't be delivered, without a word of it."""
+        text = _("I can't send you your answer: your direct messages are closed to me. Open them and ask again.")
+        log.warning("the answer of job %s can't be delivered: direct messages are closed (50007)", self._job.id)
+        await self._send(channel_id, text)
+
+    async def _send(self, channel_id: int, text: str) -> discord.Message:
+        """Post in a channel; the nonce keeps a repetition within a few minutes from being seen."""
+        channel = self._bot.get_partial_messageable(channel_id)
+        return await channel.send(f"{self._mention} {text}", nonce=self._job.id, allowed_mentions=self._pings)
+
+    def _message(self, channel_id: int, message_id: int) -> discord.PartialMessage:
+        return self._bot.get_partial_messageable(channel_id).get_partial_message(message_id)
+
+    @property
+    def _mention(self) -> str:
+        return f"<@{self._address.user_id}>"
+
+    @property
+    def _pings(self) -> discord.AllowedMentions:
+        person = discord.Object(self._address.user_id)
+        return discord.AllowedMentions(users=[person], everyone=False, roles=False)
