@@ -7,64 +7,65 @@ callback answers 200 with a body, READY names a resume address on this machine.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-import time
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
-APPLICATION, GUILD, CHANNEL, USER = 11, 22, 33, 44
-_EPOCH_MS = 1_420_070_400_000
-_numbers = itertools.count()
-_PERSON = {"id": str(USER), "username": "alice", "discriminator": "0", "avatar": None, "global_name": "Alice"}
-_SELF = {"id": str(APPLICATION), "username": "hubcord", "discriminator": "0", "avatar": None, "bot": True}
+from tests.wire.conversations import Body, Conversations, Limits, RefusedByDiscord, is_final
+from tests.wire.discord_objects import (
+    GUILD,
+    GUILD_OBJECT,
+    SELF,
+    USER,
+    application,
+    command_use,
+    message,
+    person,
+)
 
-
-def snowflake() -> int:
-    """Return an id made now, as `Interaction.expires_at` reads the time from it."""
-    return (int(time.time() * 1000) - _EPOCH_MS) << 22 | next(_numbers) & 0x3FFFFF
+Moment = tuple[str, str]
+"""Name a moment of a request: "before" or "after" it took effect, and its kind, a key of `_ROUTES`."""
+_ROUTES = {
+    "callback": re.compile(r"POST /interactions/\d+/(?P<token>[^/]+)/callback"),
+    "original": re.compile(r"PATCH /webhooks/\d+/(?P<token>[^/]+)/messages/@original"),
+    "post": re.compile(r"POST /channels/(?P<channel>\d+)/messages"),
+    "edit": re.compile(r"PATCH /channels/(?P<channel>\d+)/messages/(?P<id>\d+)"),
+    "direct": re.compile(r"POST /users/@me/channels"),
+    "commands": re.compile(r"PUT /applications/\d+/commands"),
+    "login": re.compile(r"GET /users/@me"),
+    "application": re.compile(r"GET /oauth2/applications/@me"),
+    "gateway": re.compile(r"GET /gateway/bot"),
+}
 
 
 @dataclass
 class DiscordServer:
-    """Hold what the bot did. `edits` are the bodies of edits by interaction token; `posts` the channel messages."""
+    """Hold what the bot did. `trouble` are statuses of coming requests about messages; `watch` hears of moments."""
 
     url: str = ""
+    said: Conversations = field(default_factory=Conversations)
     connected: asyncio.Event = field(default_factory=asyncio.Event)
-    commands: list[dict[str, Any]] = field(default_factory=list)
-    callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
-    edits: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    posts: list[dict[str, Any]] = field(default_factory=list)
+    commands: list[Body] = field(default_factory=list)
     trouble: list[int] = field(default_factory=list)
     away: bool = False
+    watch: Callable[[Moment], None] = lambda _: None
     _socket: web.WebSocketResponse | None = None
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def slash(self, name: str, **options: Any) -> str:
-        """Let Alice use a command; return the interaction's token."""
-        interaction = snowflake()
-        token = f"token-{interaction}"
+    async def slash(self, name: str, *, user: int = USER, **options: Any) -> str:
+        """Let somebody use a command; return the interaction's token."""
         command = next(c for c in self.commands if c["name"] == name and c.get("type", 1) == 1)
         kinds = {option["name"]: option["type"] for option in command["options"]}
         given = [{"name": key, "type": kinds[key], "value": value} for key, value in options.items()]
-        await self._dispatch(
-            "INTERACTION_CREATE",
-            {
-                "id": str(interaction), "application_id": str(APPLICATION), "type": 2, "token": token, "version": 1,
-                "guild_id": str(GUILD), "guild": {"id": str(GUILD), "locale": "en-US", "features": []},
-                "channel": {"id": str(CHANNEL), "type": 0, "name": "general", "position": 0},
-                "channel_id": str(CHANNEL),
-                "member": _member(), "locale": "en-US", "guild_locale": "en-US", "app_permissions": "52224",
-                "entitlements": [], "authorizing_integration_owners": {"0": str(GUILD)}, "context": 0,
-                "attachment_size_limit": 10_485_760,
-                "data": {"id": "99", "name": name, "type": 1, "options": given},
-            },
-        )  # fmt: skip
-        return token
+        data = {"id": "99", "name": name, "type": 1, "options": given}
+        asked = self.said.ask(user)
+        await self._dispatch("INTERACTION_CREATE", command_use(asked.id, asked.token, user, data))
+        return asked.token
 
     async def go_away(self) -> None:
         """Close the gateway's connection and refuse new ones."""
@@ -72,22 +73,26 @@ class DiscordServer:
         assert self._socket is not None
         await self._socket.close(code=1001)
 
-    async def wait_for(self, condition: Any, timeout_s: float = 90.0) -> None:
+    async def wait_for(self, condition: Callable[[], Any], timeout_s: float = 90.0) -> None:
         """Wait until something that the bot did makes the condition true."""
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(condition)
 
-    def answers(self, token: str) -> list[dict[str, Any]]:
-        """Return the edits that carry an embed: the answers, not the progress."""
-        return [edit for edit in self.edits.get(token, []) if edit.get("embeds")]
+    def first(self, token: str) -> Body | None:
+        """Return the first response to an interaction, if there was one."""
+        return self.said.interactions[token].first
 
-    async def _dispatch(self, event: str, data: dict[str, Any]) -> None:
+    def edits(self, token: str) -> list[Body]:
+        """Return what the first response was changed to, in order."""
+        return self.said.interactions[token].edits
+
+    def answers(self, token: str) -> list[Body]:
+        """Return the edits that are answers, not progress."""
+        return [edit for edit in self.edits(token) if is_final(edit)]
+
+    async def _dispatch(self, event: str, data: Body) -> None:
         assert self._socket is not None
         await self._socket.send_json({"op": 0, "t": event, "s": 1, "d": data})
-
-    async def _note(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
 
     async def gateway(self, request: web.Request) -> web.WebSocketResponse:
         """Say hello, let the bot identify, and keep its heart beating."""
@@ -96,10 +101,10 @@ class DiscordServer:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"op": 10, "d": {"heartbeat_interval": 30_000}})
-        async for message in socket:
-            if message.type is not WSMsgType.TEXT:
+        async for received in socket:
+            if received.type is not WSMsgType.TEXT:
                 continue
-            op = json.loads(message.data)["op"]
+            op = json.loads(received.data)["op"]
             if op == 1:
                 await socket.send_json({"op": 11})
             elif op == 2:
@@ -108,51 +113,68 @@ class DiscordServer:
         return socket
 
     async def _welcome(self) -> None:
-        await self._dispatch(
-            "READY",
-            {
-                "v": 10, "user": _SELF, "guilds": [{"id": str(GUILD), "unavailable": True}], "session_id": "s",
-                "resume_gateway_url": self.url.replace("http", "ws") + "/gateway", "shard": [0, 1],
-                "application": {"id": str(APPLICATION), "flags": 0},
-            },
-        )  # fmt: skip
-        await self._dispatch("GUILD_CREATE", _guild())
+        ready = {
+            "v": 10, "user": SELF, "guilds": [{"id": str(GUILD), "unavailable": True}], "session_id": "s",
+            "resume_gateway_url": self._gateway_url, "shard": [0, 1],
+            "application": {"id": SELF["id"], "flags": 0},
+        }  # fmt: skip
+        await self._dispatch("READY", ready)
+        await self._dispatch("GUILD_CREATE", GUILD_OBJECT)
         self.connected.set()
 
-    async def rest(self, request: web.Request) -> web.Response:
-        """Answer a REST call and note what it did."""
-        path, method = request.path.removeprefix("/api"), request.method
-        body = await _body(request)
-        if self.trouble and path.startswith(("/webhooks", "/channels")):
-            return web.Response(status=self.trouble.pop(0), body=b"{}", content_type="application/json")
-        status, answer = self._answer(method, path, body)
-        await self._note()
-        return web.Response(
-            status=status, body=json.dumps(answer).encode(), headers={"Content-Type": "application/json"}
-        )
+    @property
+    def _gateway_url(self) -> str:
+        return self.url.replace("http", "ws") + "/gateway"
 
-    def _answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
-        parts = path.strip("/").split("/")
-        if path == "/users/@me":
-            return 200, _SELF
-        if path == "/oauth2/applications/@me":
-            return 200, _application()
-        if path == "/gateway/bot":
-            limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}
-            return 200, {"url": self.url.replace("http", "ws") + "/gateway", "shards": 1, "session_start_limit": limit}
-        if parts[0] == "applications" and method == "PUT":
-            self.commands = [{"description": "", "id": "99", "application_id": "1", "version": "1"} | c for c in body]
-            return 200, self.commands
-        if parts[0] == "interactions":
-            self.callbacks[parts[2]] = body
-            return 200, {"interaction": {"id": parts[1], "type": 2, "response_message_id": "5"}}
-        if parts[0] == "webhooks":
-            self.edits.setdefault(parts[2], []).append(body)
-            return 200, _message(body)
-        if parts[0] == "channels":
-            self.posts.append(body)
-            return 200, _message(body)
-        return 404, {"message": "Unknown", "code": 0}
+    async def rest(self, request: web.Request) -> web.Response:
+        """Answer a REST call, by its kind."""
+        line = f"{request.method} {request.path.removeprefix('/api')}"
+        kind, parts = next(((k, m) for k, route in _ROUTES.items() if (m := route.fullmatch(line))), ("", None))
+        if self.trouble and kind in ("original", "post", "edit"):
+            return _trouble(self.trouble.pop(0))
+        body = await _body(request)
+        self.watch(("before", kind))
+        try:
+            status, answer = 200, getattr(self, f"_{kind}")(**parts.groupdict(), body=body) if parts else None
+        except RefusedByDiscord as error:
+            status, answer = error.status, {"message": "refused", "code": error.code}
+        self.watch(("after", kind))
+        async with self._changed:
+            self._changed.notify_all()
+        return _json(status, answer) if parts else _json(404, {"message": "Unknown", "code": 0})
+
+    def _callback(self, *, token: str, body: Body) -> Body:
+        response = self.said.respond(token, body)
+        identity = self.said.interactions[token].id
+        return {"interaction": {"id": str(identity), "type": 2, "response_message_id": str(response.id)}}
+
+    def _original(self, *, token: str, body: Body) -> Body:
+        edited = self.said.edit_original(token, body)
+        return message(edited.id, edited.channel, body)
+
+    def _post(self, *, channel: str, body: Body) -> Body:
+        posted = self.said.post(int(channel), body)
+        return message(posted.id, posted.channel, body)
+
+    def _edit(self, *, channel: str, id: str, body: Body) -> Body:  # noqa: A002 - the route's own name
+        return message(self.said.edit(int(id), body).id, int(channel), body)
+
+    def _direct(self, *, body: Body) -> Body:
+        return {"id": f"9{body['recipient_id']}", "type": 1, "recipients": [person(int(body["recipient_id"]))]}
+
+    def _commands(self, *, body: Any) -> list[Body]:
+        self.commands = [{"description": "", "id": "99", "application_id": "1", "version": "1"} | c for c in body]
+        return self.commands
+
+    def _login(self, *, body: object) -> Body:  # noqa: ARG002
+        return SELF
+
+    def _application(self, *, body: object) -> Body:  # noqa: ARG002
+        return application()
+
+    def _gateway(self, *, body: object) -> Body:  # noqa: ARG002
+        limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}
+        return {"url": self._gateway_url, "shards": 1, "session_start_limit": limit}
 
 
 async def _body(request: web.Request) -> Any:
@@ -163,91 +185,25 @@ async def _body(request: web.Request) -> Any:
     return await request.json() if request.can_read_body else None
 
 
-def _member() -> dict[str, Any]:
-    return {
-        "user": _PERSON,
-        "roles": [],
-        "permissions": "2048",
-        "joined_at": "2024-01-01T00:00:00+00:00",
-        "deaf": False,
-        "mute": False,
-        "flags": 0,
-    }
+def _json(status: int, answer: Any) -> web.Response:
+    return web.Response(status=status, body=json.dumps(answer).encode(), headers={"Content-Type": "application/json"})
 
 
-def _guild() -> dict[str, Any]:
-    channel = {"id": str(CHANNEL), "type": 0, "name": "general", "position": 0, "permission_overwrites": []}
-    everyone = {
-        "id": str(GUILD),
-        "name": "@everyone",
-        "permissions": "52224",
-        "position": 0,
-        "color": 0,
-        "hoist": False,
-        "managed": False,
-        "mentionable": False,
-        "flags": 0,
-    }
-    return {
-        "id": str(GUILD),
-        "name": "Guild",
-        "owner_id": str(USER),
-        "member_count": 2,
-        "roles": [everyone],
-        "channels": [channel],
-        "members": [],
-        "emojis": [],
-        "stickers": [],
-        "threads": [],
-        "features": [],
-        "preferred_locale": "en-US",
-        "unavailable": False,
-    }
-
-
-def _application() -> dict[str, Any]:
-    return {
-        "id": str(APPLICATION),
-        "name": "hubcord",
-        "description": "",
-        "icon": None,
-        "summary": "",
-        "verify_key": "",
-        "bot_public": True,
-        "bot_require_code_grant": False,
-        "owner": _PERSON,
-        "team": None,
-        "flags": 0,
-    }
-
-
-def _message(body: Any) -> dict[str, Any]:
-    return {
-        "id": str(snowflake()),
-        "channel_id": str(CHANNEL),
-        "author": _SELF,
-        "content": body.get("content") or "",
-        "timestamp": "2026-01-01T00:00:00+00:00",
-        "edited_timestamp": None,
-        "tts": False,
-        "mention_everyone": False,
-        "mentions": [],
-        "mention_roles": [],
-        "attachments": [],
-        "embeds": [],
-        "pinned": False,
-        "type": 0,
-    }
+def _trouble(status: int) -> web.Response:
+    """Fail; a rate limit names its wait, and the header by which discord.py knows it from a ban."""
+    response = _json(status, {"message": "no", "code": 0, "retry_after": 0.2, "global": False})
+    response.headers["Via"] = "1.1 google"
+    return response
 
 
 @asynccontextmanager
-async def discord_server() -> AsyncIterator[DiscordServer]:
+async def discord_server(limits: Limits | None = None) -> AsyncIterator[DiscordServer]:
     """Serve until the block ends."""
-    discord = DiscordServer()
-    application = web.Application(client_max_size=30_000_000)
-    application.router.add_get("/gateway", discord.gateway)
-    application.router.add_route("*", "/api/{path:.*}", discord.rest)
-    runner = web.AppRunner(application, shutdown_timeout=1.0)
+    discord = DiscordServer(said=Conversations(limits))
+    pages = web.Application(client_max_size=30_000_000)
+    pages.router.add_get("/gateway", discord.gateway)
+    pages.router.add_route("*", "/api/{path:.*}", discord.rest)
+    runner = web.AppRunner(pages, shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

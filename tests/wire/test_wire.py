@@ -6,63 +6,18 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 
 from bot.bundled.prepare import prepare
+from tests.wire.conversations import Limits
 from tests.wire.discord_server import DiscordServer, discord_server
+from tests.wire.process import CONFIG, ROOT, RUN, TOKEN, command, environment, family, hubcord, still_alive
 
-ROOT = Path(__file__).parents[2]
-TOKEN = "very.secret.token"
-RUN = """
-import sys
-import discord.http
-discord.http.Route.BASE = sys.argv.pop(1)
-from bot.__main__ import main
-main()
-"""
-CONFIG = """
-[devices]
-use = ["cpu"]
-threads = 1
-[imagine]
-models = ["bundled:emoji-sd"]
-max_steps = 1000
-"""
-
-
-def _command(discord: DiscordServer) -> list[str]:
-    return [sys.executable, "-c", RUN, f"{discord.url}/api", "run"]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "DISCORD_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
-
-
-@asynccontextmanager
-async def hubcord(discord: DiscordServer, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the bot until the block ends; nothing of it may stay behind, and its token may be in no log."""
-    (folder / "config.toml").write_text(CONFIG, encoding="utf-8")
-    discord.connected.clear()
-    with (folder / "log.txt").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            *_command(discord), cwd=folder, stdout=log, stderr=log, env=_environment()
-        )
-    try:
-        await asyncio.wait_for(discord.connected.wait(), 60)
-        yield process
-    finally:
-        children = psutil.Process(process.pid).children(recursive=True) if process.returncode is None else []
-        if process.returncode is None:
-            process.terminate()
-        await asyncio.wait_for(process.wait(), 30)
-        gone, alive = await asyncio.to_thread(psutil.wait_procs, children, 10)
-        assert (alive, len(gone)) == ([], len(children))
-        assert TOKEN not in (folder / "log.txt").read_text(encoding="utf-8")
+NO_GRACE = f"{CONFIG}[queue]\nshutdown_grace_s = 0\n"
 
 
 @pytest.fixture
@@ -77,14 +32,19 @@ async def test_answers_and_a_clean_stop(discord: DiscordServer, tmp_path: Path) 
     async with hubcord(discord, tmp_path) as process:
         token = await discord.slash("sentiment", text="I love this!")
         await discord.wait_for(lambda: discord.answers(token))
-        assert discord.callbacks[token] == {"type": 5}
-        assert discord.edits[token][-1]["embeds"][0]["title"].startswith("positive")
-        assert discord.edits[token][-1]["allowed_mentions"] == {"parse": []}
+        assert discord.first(token) == {"type": 5}
+        assert discord.edits(token)[-1]["embeds"][0]["title"].startswith("positive")
+        assert discord.edits(token)[-1]["allowed_mentions"] == {"parse": []}
         refused = await discord.slash("sentiment", text="hi", model="nothing")
-        await discord.wait_for(lambda: refused in discord.callbacks)
-        assert discord.callbacks[refused]["data"]["flags"] == 64
+        await discord.wait_for(lambda: discord.first(refused))
+        assert (discord.first(refused) or {})["data"]["flags"] == 64
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
+def is_drawing(discord: DiscordServer, token: str) -> bool:
+    """Say whether a picture's steps are shown."""
+    return any("step" in str(edit.get("content")) for edit in discord.edits(token))
 
 
 @pytest.mark.timeout(240)
@@ -92,14 +52,11 @@ async def test_killed_in_the_middle_it_answers_each_job_once(discord: DiscordSer
     async with hubcord(discord, tmp_path) as process:
         picture = await discord.slash("imagine", prompt="a red heart", seed=3, steps=60)
         texts = [await discord.slash("sentiment", text=f"good {number}") for number in range(5)]
-        await discord.wait_for(
-            lambda: any("step" in str(edit.get("content")) for edit in discord.edits.get(picture, []))
-        )
-        worker = psutil.Process(process.pid).children(recursive=True)
+        await discord.wait_for(lambda: is_drawing(discord, picture))
+        worker = family(process)[1:]
         process.kill()
         await process.wait()
-        gone, alive = await asyncio.to_thread(psutil.wait_procs, worker, 10)
-        assert (alive, len(gone)) == ([], len(worker))
+        assert await still_alive(worker) == []
     before = [token for token in texts if discord.answers(token)]
     synced, discord.commands = discord.commands, []
     async with hubcord(discord, tmp_path):
@@ -110,13 +67,13 @@ async def test_killed_in_the_middle_it_answers_each_job_once(discord: DiscordSer
         6 - len(before)
     )
     assert discord.answers(picture)[0]["_files"] == 1
-    assert discord.posts == []
+    assert discord.said.posted == []
 
 
 @pytest.mark.timeout(240)
 async def test_discords_trouble_loses_no_answer(discord: DiscordServer, tmp_path: Path) -> None:
     async with hubcord(discord, tmp_path):
-        discord.trouble = [500, 503, 502]
+        discord.trouble = [500, 429, 503, 502]
         token = await discord.slash("sentiment", text="I love this!")
         await discord.wait_for(lambda: discord.answers(token))
         assert len(discord.answers(token)) == 1
@@ -135,7 +92,7 @@ async def test_it_stops_at_once_while_discord_is_away(discord: DiscordServer, tm
 async def test_a_second_bot_keeps_off_the_same_store(discord: DiscordServer, tmp_path: Path) -> None:
     async with hubcord(discord, tmp_path):
         second = await asyncio.create_subprocess_exec(
-            *_command(discord), cwd=tmp_path, stderr=asyncio.subprocess.PIPE, env=_environment()
+            *command(discord), cwd=tmp_path, stderr=asyncio.subprocess.PIPE, env=environment()
         )
         _, errors = await asyncio.wait_for(second.communicate(), 60)
     assert second.returncode == 1
@@ -152,3 +109,73 @@ async def test_a_refused_token_is_one_clear_line(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert "Discord can't be reached" in errors.decode()
     assert "Traceback" not in errors.decode()
+
+
+@pytest.mark.timeout(240)
+async def test_a_stop_finishes_what_runs_and_refuses_what_comes(discord: DiscordServer, tmp_path: Path) -> None:
+    async with hubcord(discord, tmp_path) as process:
+        picture = await discord.slash("imagine", prompt="a red heart", seed=3, steps=30)
+        await discord.wait_for(lambda: is_drawing(discord, picture))
+        waiting = await discord.slash("imagine", prompt="a blue heart", seed=3, steps=500)
+        await discord.wait_for(lambda: discord.first(waiting))
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.2)
+        refused = await discord.slash("sentiment", text="I love this!")
+        await discord.wait_for(lambda: discord.first(refused))
+        assert "restarting" in str(discord.first(refused))
+        assert (discord.first(refused) or {})["data"]["flags"] == 64
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert len(discord.answers(picture)) == 1
+    assert discord.answers(picture)[0]["_files"] == 1
+    assert discord.answers(waiting) == []
+
+
+@pytest.mark.timeout(240)
+async def test_a_stop_puts_back_what_takes_longer(discord: DiscordServer, tmp_path: Path) -> None:
+    async with hubcord(discord, tmp_path, NO_GRACE) as process:
+        picture = await discord.slash("imagine", prompt="a red heart", seed=3, steps=60)
+        await discord.wait_for(lambda: is_drawing(discord, picture))
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert discord.answers(picture) == []
+    async with hubcord(discord, tmp_path):
+        await discord.wait_for(lambda: discord.answers(picture))
+    assert len(discord.answers(picture)) == 1
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_ends_at_once(discord: DiscordServer, tmp_path: Path, second: signal.Signals) -> None:
+    async with hubcord(discord, tmp_path) as process:
+        picture = await discord.slash("imagine", prompt="a red heart", seed=3, steps=1000)
+        await discord.wait_for(lambda: is_drawing(discord, picture))
+        everybody = family(process)
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.5)
+        assert process.returncode is None
+        started = time.monotonic()
+        process.send_signal(second)
+        assert await asyncio.wait_for(process.wait(), 5) == 128 + second
+        assert await still_alive(everybody, 5) == []
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.timeout(240)
+async def test_an_answer_after_the_end_of_its_token_is_posted_once(discord: DiscordServer, tmp_path: Path) -> None:
+    """Its place is durable: a start much later, when the nonce is forgotten, uses it again."""
+    discord.said.limits = Limits(token_s=3, nonce_s=0)
+    async with hubcord(discord, tmp_path) as process:
+        token = await discord.slash("imagine", prompt="a red heart", seed=3, steps=60)
+        discord.watch = lambda moment: process.kill() if discord.said.posted and moment == ("after", "edit") else None
+        await asyncio.wait_for(process.wait(), 60)
+    discord.watch = lambda _: None
+    async with hubcord(discord, tmp_path):
+        interaction = discord.said.interactions[token]
+        (late,) = discord.said.late(interaction)
+        await discord.wait_for(lambda: late.bodies[-1].get("_files"))
+        first = interaction.message
+        assert first is not None
+        await discord.wait_for(lambda: "The answer is here" in str(first.bodies[-1]))
+    assert discord.said.answers(interaction) == 1
+    assert len(discord.said.late(interaction)) == 1
+    assert late.bodies[0]["content"] == f"<@{interaction.user}> Your answer is ready."
