@@ -44,8 +44,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rounds = [measure() for _ in range(options.rounds)]
+    with tempfile.TemporaryDirectory() as folder:
+        first = measure(folder)
+        rounds = [measure(folder) for _ in range(options.rounds)]
     best = {
+        "first_ready_s": first["ready_s"],
         "ready_s": min(r["ready_s"] for r in rounds),
         "rss_mb": max(r["rss_mb"] for r in rounds),
         "torch": rounds[0]["torch"],
@@ -54,30 +57,30 @@ def main() -> None:
         print(json.dumps(best))
         return
     print(f"ready for the gateway after {best['ready_s']:.2f} s (best of {options.rounds}), "
-          f"{best['rss_mb']:.0f} MB resident, torch loaded: {best['torch']}")  # fmt: skip
+          f"{best['rss_mb']:.0f} MB resident, torch loaded: {best['torch']}; "
+          f"the first start, which makes the job store, took {best['first_ready_s']:.2f} s")  # fmt: skip
 
 
-def measure() -> dict[str, Any]:
-    """Start a bot once and look at it when it asks for the gateway."""
+def measure(folder: str) -> dict[str, Any]:
+    """Start a bot once in a folder and look at it when it asks for the gateway."""
     seen: dict[str, float] = {}
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(seen))
     Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, f"http://127.0.0.1:{server.server_address[1]}"],
-            cwd=folder, env=_environment(), stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        while "gateway" not in seen and process.poll() is None:
-            time.sleep(0.002)
-        bot = psutil.Process(process.pid)
-        result = {
-            "ready_s": seen["gateway"] - started,
-            "rss_mb": bot.memory_info().rss / 1e6,
-            "torch": any("torch" in mapped.path for mapped in bot.memory_maps()),
-        }
-        process.terminate()
-        process.wait(20)
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, f"http://127.0.0.1:{server.server_address[1]}"],
+        cwd=folder, env=_environment(), stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while "gateway" not in seen and process.poll() is None:
+        time.sleep(0.002)
+    bot = psutil.Process(process.pid)
+    result = {
+        "ready_s": seen["gateway"] - started,
+        "rss_mb": bot.memory_info().rss / 1e6,
+        "torch": any("torch" in mapped.path for mapped in bot.memory_maps()),
+    }
+    process.terminate()
+    process.wait(20)
     server.shutdown()
     return result
 
