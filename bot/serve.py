@@ -39,16 +39,23 @@ async def serve(config: Path | None) -> None:
         serving = asyncio.create_task(bot.start(token.get_secret_value()), name="bot")
         beating = asyncio.create_task(_beat(bot), name="heartbeat")
         await _until_one(serving, stopped, lost)
-        log.info("stopping")
         beating.cancel()
-        await engine.drain()
-        await bot.close()
-        await asyncio.wait([serving], timeout=_LAST_WORD_S)
-        if serving.done():
-            await _ended(serving)
-        serving.cancel()  # it may be sleeping before it tries to connect again
+        await _stop(engine, bot, serving)
         if lost.is_set():
             raise UserError("Another hubcord has taken over this one's job store, so this one stopped.")
+
+
+async def _stop(engine: Engine, bot: Bot, serving: asyncio.Task[None]) -> None:
+    """Let what runs end and be answered, and disconnect; raise UserError if the connection had ended by itself."""
+    by_itself = serving.done()
+    log.info("stopping")
+    await engine.drain()
+    await bot.close()
+    if by_itself:
+        await _ended(serving)
+    await asyncio.wait([serving], timeout=_LAST_WORD_S)
+    serving.cancel()  # it may be sleeping before it tries to connect again
+    await asyncio.gather(serving, return_exceptions=True)
 
 
 async def sync(config: Path | None) -> None:

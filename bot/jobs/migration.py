@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from bot.errors import UserError
 from bot.jobs.schema import NEWEST
 
+log = logging.getLogger(__name__)
 _SCRIPTS = Path(__file__).parent / "migrations"
 _version = sa.table("alembic_version", sa.column("version_num", sa.String))
 
@@ -30,11 +32,14 @@ def version_of(connection: sa.Connection) -> str | None:
 
 def migrate(connection: sa.Connection) -> None:
     """Run the migrations that a database lacks, within the connection's transaction; raise UserError."""
-    if version_of(connection) != NEWEST:
+    before = version_of(connection)
+    if before != NEWEST:
         _upgrade(connection)
+        log.info("brought the job store from version %s to %s", before or "0", NEWEST)
 
 
 def _upgrade(connection: sa.Connection) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each of its plugins
     from alembic import command
     from alembic.config import Config
 
