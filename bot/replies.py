@@ -80,8 +80,7 @@ class Replies:
             self._bot.engine.cancel(job.id)
             self._bot.engine.answered(job)
             raise
-        with self._shown_in(deferral.message_id, job):
-            await self.follow(job, message_id=deferral.message_id)
+        await self.follow(job, message_id=deferral.message_id)
 
     async def follow(self, job: Job, *, message_id: int | None = None) -> None:
         """Show a job's progress until it ends, then answer it."""
@@ -89,7 +88,7 @@ class Replies:
             return
         posting = Posting(self._bot, job, message_id=message_id)
         use_locale(posting.address.locale)
-        with self._followed(job):
+        with self._followed(job), self._shown_in(posting.address.message_id, job):
             await self.waiting(self._until_ended(job, posting))
             if job.id not in self._unwanted:
                 await self._deliver(posting, self._render(job))

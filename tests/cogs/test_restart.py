@@ -174,6 +174,27 @@ async def test_a_message_that_was_deleted_meanwhile_is_left_alone(
     assert posts(env) == []
 
 
+async def test_a_message_of_the_last_life_that_is_deleted_stops_its_job(
+    alice: MemberActor,
+    moderator: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    device: FakeDevice,
+    lives: Lives,
+) -> None:
+    device.hold()
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    await env.advance_time(1.1)
+    second = FakeDevice()
+    second.hold()
+    engine = await lives.again(env, second)
+    await moderator.delete(message(result))
+    await env.settle()
+    assert len(second.cancelled) == 1
+    assert engine.running() == []
+    assert posts(env) == []
+
+
 async def test_a_late_answer_lost_between_its_two_steps_has_one_message(
     alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives
 ) -> None:
