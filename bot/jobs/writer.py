@@ -50,11 +50,10 @@ class Write:
             self.done.exception()  # who waited may have gone: then nobody needs to hear of it
         self.done = None
 
-    def confirm(self) -> sa.Executable | None:
-        """Tell who waits that this is stored; return how to undo it when they have gone."""
+    def confirm(self) -> None:
+        """Tell who waits that this is stored."""
         if self.done is not None and not self.done.done():
             self.done.set_result(None)
-        return self.undo if self.done is not None and self.done.cancelled() else None
 
 
 class Writer:
@@ -73,6 +72,7 @@ class Writer:
     def start(self) -> None:
         """Begin to write."""
         self._task = asyncio.create_task(self._run(), name="store writer")
+        self._task.add_done_callback(_tell_of_end)
 
     async def close(self) -> None:
         """Write what is left; what can't be written within a moment is lost, and the log says so."""
@@ -104,7 +104,11 @@ class Writer:
         try:
             await asyncio.wait_for(done, _WAIT_S)
         except TimeoutError:
+            self.soon(undo)
             raise UserError(_NOT_STORED) from None
+        except asyncio.CancelledError:
+            self.soon(undo)
+            raise
 
     def _put(self, write: Write) -> None:
         self._waiting.append(write)
@@ -135,12 +139,8 @@ class Writer:
             for write in group:
                 await self._write([write])
         else:
-            self._confirm(group)
-
-    def _confirm(self, group: list[Write]) -> None:
-        for write in group:
-            if (undo := write.confirm()) is not None:
-                self.soon(undo)
+            for write in group:
+                write.confirm()
 
     async def _commit_at_last(self, group: list[Write]) -> None:
         """Commit, again and again until the database takes it; refuse meanwhile whatever somebody waits for."""
@@ -173,3 +173,9 @@ class Writer:
 
 def _future() -> asyncio.Future[None]:
     return asyncio.get_running_loop().create_future()
+
+
+def _tell_of_end(task: asyncio.Task[None]) -> None:
+    """Say that nothing is stored any more, if it ever comes to that."""
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("the job store's writer failed: no job can be taken until a restart", exc_info=task.exception())

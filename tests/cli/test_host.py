@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
 from pathlib import Path
 
@@ -60,6 +61,26 @@ def test_the_doctor_reads_out_mistakes_of_the_configuration(tmp_path: Path) -> N
     result = cli.invoke(app, ["doctor"])
     assert result.exit_code == 1
     assert "queue.capacity" in result.stdout
+
+
+def test_the_doctor_looks_at_the_store_and_leaves_it_alone(tmp_path: Path) -> None:
+    async def make() -> None:
+        store = SqlStore(f"sqlite+aiosqlite:///{tmp_path}/hubcord.db")
+        await store.open()
+        await store.close()
+
+    def store_line() -> str:
+        lines = cli.invoke(app, ["doctor"]).stdout.splitlines()
+        return next(line for line in lines if " store: " in line)
+
+    assert "will be made by the first start" in store_line()
+    assert not (tmp_path / "hubcord.db").exists()
+    asyncio.run(make())
+    assert "its tables up to date" in store_line()
+    with sqlite3.connect(tmp_path / "hubcord.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9000'")
+    connection.close()
+    assert "✗ store: The job store was written by a newer hubcord" in store_line()
 
 
 @pytest.mark.parametrize(("age_s", "code"), [(0.0, 0), (3_600.0, 1)])
