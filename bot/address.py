@@ -31,6 +31,7 @@ class Address:
     locale: str
     asker: str = ""
     message_id: int | None = None
+    tried: bool = False
     late_place: Sequence[int] | None = None
 
     @classmethod

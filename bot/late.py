@@ -56,12 +56,28 @@ class LatePost:
         await self._point_to(message)
         return None
 
+    async def repeat(self, answer: Answer) -> bool:
+        """Put an answer that may be there already into the interaction's message; return False if that can't be done.
+
+        A second one elsewhere might be one too many.
+        """
+        original = self._original
+        if original is None or self._address.late_place is not None:
+            return False
+        await self._put(answer, original)
+        return True
+
     async def edit_original(self, **changes: Any) -> None:
         """Edit the interaction's message, if it is known and not private: those only their token reaches."""
+        if self._original is not None:
+            await self._original.edit(**changes, allowed_mentions=discord.AllowedMentions.none())
+
+    @property
+    def _original(self) -> discord.PartialMessage | None:
         address = self._address
-        if address.message_id is not None and address.channel_id is not None and not address.private:
-            message = self._message(address.channel_id, address.message_id)
-            await message.edit(**changes, allowed_mentions=discord.AllowedMentions.none())
+        if address.message_id is None or address.channel_id is None or address.private:
+            return None
+        return self._message(address.channel_id, address.message_id)
 
     async def _place(self) -> discord.PartialMessage:
         """Return the message that the answer goes into, posting it if it isn't there yet."""
@@ -91,6 +107,7 @@ class LatePost:
             content=" ".join(filter(None, words)) or None,
             embeds=answer.embeds,
             attachments=answer.discord_files(),
+            view=None,
             allowed_mentions=self._pings,
         )
 

@@ -1,4 +1,4 @@
-"""Edit an interaction's original response from its token alone, so that it works after a restart too.
+"""Find and edit an interaction's original response from its token alone, so that it works after a restart too.
 
 discord.py offers this only on a live `Interaction`; its `Webhook.edit_message` escapes the `@` of `@original`.
 """
@@ -12,6 +12,19 @@ from discord.http import handle_message_parameters
 from discord.webhook.async_ import async_context
 
 from bot.address import Address
+
+
+async def find_original(client: discord.Client, address: Address) -> int:
+    """Return the message's id; raise HTTPException."""
+    webhook = discord.Webhook.partial(address.application_id, address.token, client=client)
+    message = await async_context.get().get_original_interaction_response(
+        address.application_id,
+        address.token,
+        session=webhook.session,
+        proxy=webhook.proxy,
+        proxy_auth=webhook.proxy_auth,
+    )
+    return int(message["id"])
 
 
 async def edit_original(client: discord.Client, address: Address, **changes: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import discord
 
 from bot.address import Address
 from bot.late import LatePost
-from bot.original import edit_original
+from bot.original import edit_original, find_original
 from bot.texts import translate as _
 from bot.tree import TROUBLE, unexpected
 from bot.views.answer import Answer
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 _TOKEN_GONE = {10015, 10062, 50027}  # unknown webhook, unknown interaction, invalid webhook token
 _MESSAGE_GONE = 10008
 _TOO_LARGE = 40005
+_STORE_S = 1.0
 _MAY_PASS = {401, 429}  # the bot's token was reset; too many requests
 
 
@@ -85,11 +87,41 @@ class Posting:
             log.warning("the answer of job %s can't be posted: %s", self._job.id, failure)
 
     async def _post(self, answer: Answer) -> None:
-        if not (self._token_works and await self._edit(answer)):
+        maybe_answered = self.address.tried
+        if self._token_works and await self._find():
+            await self._note_try()
+            if await self._edit(answer):
+                return
+        if not (maybe_answered and await self._late.repeat(answer)):
             await self._late.answer(answer)
 
+    async def _find(self) -> bool:
+        """Know the interaction's message; return False when its token doesn't work, or it never came to be."""
+        if self._seen:
+            return True
+        try:
+            message_id = await find_original(self._bot, self.address)
+        except discord.HTTPException as error:
+            self._token_failed = error.code in {*_TOKEN_GONE, _MESSAGE_GONE}
+            if not self._token_failed:
+                raise
+            return False
+        self._job.reply_to = replace(self.address, message_id=message_id).dump()
+        return True
+
+    async def _note_try(self) -> None:
+        """Let it be durable that the interaction's message may have the answer from here on.
+
+        Else a bot that is killed now, and back after the token's end, would answer a second time elsewhere. A store in
+        trouble holds nobody up for long.
+        """
+        if not self.address.tried:
+            self._bot.engine.readdress(self._job, replace(self.address, tried=True).dump())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._bot.engine.stored(), _STORE_S)
+
     async def _edit(self, answer: Answer) -> bool:
-        """Edit the interaction's message; return False when its token doesn't work, or it never came to be."""
+        """Edit the interaction's message; return False when its token doesn't work."""
         answer = await asyncio.to_thread(fit, answer, self.address.upload_limit)
         files = answer.discord_files()
         try:
@@ -97,9 +129,9 @@ class Posting:
                 self._bot, self.address, content=answer.text, embeds=answer.embeds, attachments=files, view=None
             )
         except discord.HTTPException as error:
-            if error.code == _MESSAGE_GONE and self._seen:
+            if error.code == _MESSAGE_GONE:
                 return True  # somebody deleted it: they don't want the answer
-            self._token_failed = error.code in _TOKEN_GONE or error.code == _MESSAGE_GONE
+            self._token_failed = error.code in _TOKEN_GONE
             if not self._token_failed:
                 raise
             return False

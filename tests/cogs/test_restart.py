@@ -150,13 +150,36 @@ async def test_an_answer_to_a_dead_token_is_posted(
     assert channel.last_message.embeds[0].description == "> a cat"
 
 
+async def test_an_answer_that_was_posted_but_not_marked_is_not_given_again_elsewhere(
+    alice: MemberActor, channel: ChannelHandle, env: Env, engine: Engine, lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "answered", lambda _: None)
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    await env.advance_time(16 * 60)
+    await lives.again(env, FakeDevice())
+    assert embed(result).description == "> a cat"
+    assert len(message(result).attachments) == 1
+    assert posts(env) == []
+    await lives.again(env, FakeDevice())
+    assert len(channel.history()) == 1
+
+
 @pytest.mark.parametrize("code", [10008, 10015])
 async def test_a_job_whose_first_response_never_arrived_is_answered_in_the_channel(
-    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives, code: int
+    alice: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    engine: Engine,
+    device: FakeDevice,
+    lives: Lives,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     device.hold()
+    monkeypatch.setattr(engine, "readdress", lambda *_: None)
     await alice.slash(channel, "imagine", prompt="a cat")
-    env.inject_error("PATCH", "/webhooks/*/@original", status=404, code=code, times=None)
+    for method in ("GET", "PATCH"):
+        env.inject_error(method, "/webhooks/*/@original", status=404, code=code, times=None)
     await lives.again(env, FakeDevice())
     assert len(posts(env)) == 1
     assert channel.last_message is not None

@@ -9,7 +9,8 @@ from typing import Any
 from tests.wire.discord_objects import CHANNEL, snowflake
 
 Body = dict[str, Any]
-_MESSAGE, _THINKING = 4, 5
+_MESSAGE = 4
+POINTER = "The answer is here: "
 
 
 class RefusedByDiscord(Exception):
@@ -93,16 +94,21 @@ class Conversations:
         interaction.message = self._new(CHANNEL, body.get("data") or {})
         return interaction.message
 
-    def edit_original(self, token: str, body: Body) -> Message:
-        """Change the response: after the first one, and as long as the token works."""
+    def original(self, token: str) -> Message:
+        """Return the response: after the first one, and as long as the token works."""
         interaction = self.interactions.get(token)
         if interaction is None or interaction.message is None:
             raise RefusedByDiscord(404, 10015)
         if interaction.age_s > self.limits.token_s:
             raise RefusedByDiscord(401, 50027)
-        self._say(interaction.message, body)
-        interaction.edits.append(body)
         return interaction.message
+
+    def edit_original(self, token: str, body: Body) -> Message:
+        """Change the response."""
+        message = self.original(token)
+        self._say(message, body)
+        self.interactions[token].edits.append(body)
+        return message
 
     def post(self, channel: int, body: Body) -> Message:
         """Take a message of the bot, or return the one that has its nonce."""
@@ -127,8 +133,9 @@ class Conversations:
 
     def answers(self, interaction: Interaction) -> int:
         """Return how many messages answered an interaction, wherever they are."""
-        by_token = any(is_final(body) for body in interaction.edits)
-        return by_token + sum(len(message.bodies) > 1 for message in self.late(interaction))
+        own = interaction.message.bodies[1:] if interaction.message is not None else []
+        answered = any(is_final(body) and POINTER not in (body.get("content") or "") for body in own)
+        return answered + sum(len(message.bodies) > 1 for message in self.late(interaction))
 
     def late(self, interaction: Interaction) -> list[Message]:
         """Return the messages that the bot posted for the person who asked. Everybody asks once only."""

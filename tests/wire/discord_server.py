@@ -33,6 +33,7 @@ Moment = tuple[str, str]
 _ROUTES = {
     "callback": re.compile(r"POST /interactions/\d+/(?P<token>[^/]+)/callback"),
     "original": re.compile(r"PATCH /webhooks/\d+/(?P<token>[^/]+)/messages/@original"),
+    "find": re.compile(r"GET /webhooks/\d+/(?P<token>[^/]+)/messages/@original"),
     "post": re.compile(r"POST /channels/(?P<channel>\d+)/messages"),
     "edit": re.compile(r"PATCH /channels/(?P<channel>\d+)/messages/(?P<id>\d+)"),
     "direct": re.compile(r"POST /users/@me/channels"),
@@ -151,6 +152,10 @@ class DiscordServer:
     def _original(self, *, token: str, body: Body) -> Body:
         edited = self.said.edit_original(token, body)
         return message(edited.id, edited.channel, body)
+
+    def _find(self, *, token: str, body: object) -> Body:  # noqa: ARG002
+        found = self.said.original(token)
+        return message(found.id, found.channel, {})
 
     def _post(self, *, channel: str, body: Body) -> Body:
         posted = self.said.post(int(channel), body)
