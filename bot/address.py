@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import discord
 
 from bot.jobs.job import Job
+from bot.jobs.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +63,9 @@ class Address:
     def expired(self) -> bool:
         """Say whether the interaction's token is too old to be used."""
         return discord.utils.utcnow().timestamp() >= self.expires_at
+
+
+def readdress(store: Store, job: Job, **changes: Any) -> None:
+    """Change where a job's answer goes; soon durable."""
+    job.reply_to = replace(Address.of_job(job), **changes).dump()
+    store.readdress(job)

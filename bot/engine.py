@@ -143,15 +143,6 @@ class Engine:
             self._running[job_id].device.cancel(job_id)
         return True
 
-    def readdress(self, job: Job, reply_to: Mapping[str, object]) -> None:
-        """Change where a job's answer goes."""
-        job.reply_to = reply_to
-        self.store.readdress(job)
-
-    async def stored(self) -> None:
-        """Return when all that happened until now is durable, however long that takes."""
-        await self.store.settle()
-
     def answered(self, job: Job) -> None:
         """Note that a job's answer was posted."""
         self.store.answered(job)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot.address import Address
+from bot.address import Address, readdress
 from bot.texts import translate as _
 from bot.tree import TROUBLE
 from bot.views.answer import Answer
@@ -85,8 +84,8 @@ class LatePost:
         if place is None:
             sent = await self._announce()
             place = (sent.channel.id, sent.id)
-            self._bot.engine.readdress(self._job, replace(self._address, late_place=place).dump())
-        await self._bot.engine.stored()
+            readdress(self._bot.engine.store, self._job, late_place=place)
+        await self._bot.engine.store.settle()
         return self._message(*place)
 
     async def _announce(self) -> discord.Message:

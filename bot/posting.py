@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.address import Address
+from bot.address import Address, readdress
 from bot.late import LatePost
 from bot.original import edit_original, find_original
 from bot.texts import translate as _
@@ -116,9 +116,9 @@ class Posting:
         trouble holds nobody up for long.
         """
         if not self.address.tried:
-            self._bot.engine.readdress(self._job, replace(self.address, tried=True).dump())
+            readdress(self._bot.engine.store, self._job, tried=True)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._bot.engine.stored(), _STORE_S)
+            await asyncio.wait_for(self._bot.engine.store.settle(), _STORE_S)
 
     async def _edit(self, answer: Answer) -> bool:
         """Edit the interaction's message; return False when its token doesn't work."""
@@ -145,7 +145,7 @@ class Posting:
         message_id = await edit_original(self._bot, self.address, content=text, view=view)
         if not self._recorded:  # its button must go when the answer comes elsewhere, maybe after a restart
             self._recorded = True
-            self._bot.engine.readdress(self._job, replace(self.address, message_id=message_id).dump())
+            readdress(self._bot.engine.store, self._job, message_id=message_id)
 
     @property
     def _token_works(self) -> bool:

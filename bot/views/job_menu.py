@@ -88,5 +88,5 @@ def job_choices(sight: Sight) -> Iterator[tuple[str, str]]:
 
 
 def _asker(job: Job) -> str:
-    name = Address.load(job.reply_to).asker if job.reply_to else ""
+    name = Address.of_job(job).asker if job.reply_to else ""
     return name or _("somebody")

@@ -176,7 +176,7 @@ async def test_a_job_whose_first_response_never_arrived_is_answered_in_the_chann
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     device.hold()
-    monkeypatch.setattr(engine, "readdress", lambda *_: None)
+    monkeypatch.setattr(engine.store, "readdress", lambda *_: None)
     await alice.slash(channel, "imagine", prompt="a cat")
     for method in ("GET", "PATCH"):
         env.inject_error(method, "/webhooks/*/@original", status=404, code=code, times=None)
