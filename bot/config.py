@@ -99,7 +99,13 @@ class DeviceSettings(Frozen):
         """Return the devices to start a worker for."""
         names = find_devices() if self.use == "auto" else list(self.use)
         budget = int(self.memory_budget_gib * _GIB) or None
-        return [Device(name, self.threads or None, budget, self.precision) for name in names]
+        return [Device(name, self._threads(names.count("cpu")), budget, self.precision) for name in names]
+
+    def _threads(self, cpu_workers: int) -> int | None:
+        """Return the threads of a worker: as configured, else several workers on the CPU share its cores."""
+        if self.threads or cpu_workers < 2:
+            return self.threads or None
+        return max((os.cpu_count() or 1) // cpu_workers, 1)
 
 
 class Settings(Frozen):

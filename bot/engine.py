@@ -175,7 +175,9 @@ class Engine:
     # Dispatch
 
     def _batch_limits(self, job: Job) -> BatchLimits:
-        return BatchLimits(rows=self.tasks[job.task].max_rows, seconds=self.limits.batch_s)
+        """Bound a job's batch; one that gives way to short jobs may take its time."""
+        seconds = float("inf") if job.request.gives_way else self.limits.batch_s
+        return BatchLimits(rows=self.tasks[job.task].max_rows, seconds=seconds)
 
     def _dispatch(self) -> None:
         """Give every free device a batch while jobs wait, and short jobs to those that give way."""

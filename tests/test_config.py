@@ -132,3 +132,21 @@ def test_a_token_is_not_shown() -> None:
     token = discord_token({"DISCORD_TOKEN": " abc.def "})
     assert "abc" not in repr(token)
     assert token.get_secret_value() == "abc.def"
+
+
+@pytest.mark.parametrize(
+    ("devices", "threads"),
+    [
+        ({"use": ["cpu"]}, [None]),
+        ({"use": ["cpu", "cpu"]}, [2, 2]),
+        ({"use": ["cpu", "cuda:0", "cpu"]}, [2, 2, 2]),
+        ({"use": ["cpu"] * 9}, [1] * 9),
+        ({"use": ["cpu", "cpu"], "threads": 3}, [3, 3]),
+    ],
+)
+def test_workers_on_the_cpu_share_its_cores(
+    devices: dict[str, Any], threads: list[int | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    settings = parse_settings({"devices": devices})
+    assert [device.threads for device in settings.devices.devices()] == threads

@@ -213,6 +213,15 @@ async def test_short_jobs_run_between_the_steps_of_a_picture(engine: Engine, dev
     assert [len(batch.items) for batch in device.batches] == [1, 2]
 
 
+async def test_pictures_are_made_together_however_long_they_take(engine: Engine, device: FakeDevice) -> None:
+    device.hold()
+    await host(engine, device, seconds_a_step=10.0)
+    waiting = [await picture(engine, requester) for requester in (ALICE, BOB, BOB)]
+    device.release()
+    await asyncio.gather(*(job.outcome() for job in waiting))
+    assert [len(batch.items) for batch in device.batches] == [1, 3]
+
+
 async def test_a_picture_is_slowed_down_no_more_than_allowed(engine: Engine, device: FakeDevice) -> None:
     device.hold()
     await host(engine, device, seconds_a_step=0.1)
