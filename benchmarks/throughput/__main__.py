@@ -5,7 +5,7 @@
 
 One set of mixed-length texts (or JPEG files), 64 in flight, the same checkpoint and threads for all, one engine at a
 time. The oracle is transformers' pipeline over length-sorted texts with its best batch size. LitServe and Ray Serve
-come with `pip install -e '.[benchmarks]'`; they run with each of eight settings first, and the best one counts.
+come with `pip install -e '.[benchmarks]'`; they run with each of five settings first, and the best one counts.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -38,6 +39,7 @@ OTHERS = (Served("litserve", "litserve_server", "litserve"), Served("ray serve",
 def main() -> None:
     """Measure and print."""
     options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers are ended then too
     with tempfile.TemporaryDirectory() as folder:
         cases = [_case(name, Path(folder) / name, options.lines, options.threads) for name in options.model]
         results = {case.name: asyncio.run(measure(case, _engines(options), options.rounds, _note)) for case in cases}
