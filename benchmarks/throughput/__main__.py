@@ -38,6 +38,7 @@ OTHERS = (Served("litserve", "litserve_server", "litserve"), Served("ray serve",
 
 def main() -> None:
     """Measure and print."""
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     options = _options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers are ended then too
     with tempfile.TemporaryDirectory() as folder:
