@@ -41,6 +41,7 @@ def fit(model: Any, make_probe: Callable[[Any], Probe], files: ModelFiles, devic
     remembered, key = Remembered(), choice_key(files)
     choice = remembered.get(key)
     if choice is None:
+        log.info("measuring the precisions of %s", files.shown)
         choice = choose(model, make_probe(model))
         remembered.put(key, choice)
     log.info("%s computes in %s", files.shown, choice)
