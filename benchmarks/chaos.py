@@ -195,7 +195,7 @@ def _unanswered(folder: Path) -> int:
 async def measure(kills: int, seed: int, folder: Path) -> Summary:
     """Run and count."""
     started = time.monotonic()
-    async with discord_server(Limits(token_s=40.0, nonce_s=60.0)) as discord:
+    async with discord_server(Limits(token_s=60.0, nonce_s=60.0)) as discord:
         chaos = Chaos(discord, folder, seed)
         summary = Summary(seed, dict(await chaos.run(kills)))
         summary.processes_left = len(await chaos.left())
