@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,11 +48,12 @@ class OfflineBot(Bot):
 class StubSession:
     """Answer every request of discord.py after a network's round trip.
 
-    `answered_at` is when the first answer to each interaction left, by its id; `kinds` what it was: 4 is a message, 5
-    the promise of one. `edits` counts edits of answers.
+    `answered_at` is when the first answer to each interaction left, by its number, as `clock` tells; `kinds` what it
+    was: 4 is a message, 5 the promise of one. `edits` counts edits of answers.
     """
 
-    answered_at: dict[int, float] = field(default_factory=dict)
+    clock: Callable[[], tuple[float, ...]]
+    answered_at: dict[int, tuple[float, ...]] = field(default_factory=dict)
     kinds: dict[int, int] = field(default_factory=dict)
     edits: int = 0
 
@@ -63,7 +63,7 @@ class StubSession:
         path = url.partition("/interactions/")[2]
         if path.endswith("/callback"):
             number = int(path.partition("/")[0]) & _NUMBER
-            self.answered_at[number] = time.perf_counter()
+            self.answered_at[number] = self.clock()
             self.kinds[number] = json.loads(options["data"])["type"]
             body = {"interaction": {"id": str(number), "type": 2, "response_message_id": str(_MESSAGE + number)}}
         else:

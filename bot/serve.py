@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
@@ -32,6 +33,7 @@ async def serve(config: Path | None) -> None:
     """Connect with the token of the environment and serve until SIGINT or SIGTERM; raise UserError."""
     settings = load_settings(config)
     token = discord_token()
+    gc.freeze()  # looking through what was loaded, again and again, would stop the loop for 0.1 s each time
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody is spoken to here
     discord.utils.setup_logging(level=logging.getLevelNamesMapping()[settings.discord.log_level])
     stopped = _stop_at_signals()
