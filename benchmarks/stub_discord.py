@@ -68,7 +68,7 @@ class StubSession:
             body = {"interaction": {"id": str(number), "type": 2, "response_message_id": str(_MESSAGE + number)}}
         else:
             self.edits += 1
-            body = {}
+            body = {"id": str(_MESSAGE)}
         await asyncio.sleep(_ROUND_TRIP_S)
         yield _Response(json.dumps(body))
 
