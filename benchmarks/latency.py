@@ -61,7 +61,6 @@ async def measure(rate: float, seconds: float, folder: Path) -> dict[str, float]
     settings = parse_settings(
         {"store": {"url": f"sqlite+aiosqlite:///{folder / 'jobs.db'}"}, "queue": {"shutdown_grace_s": 0}}
     )
-    gc.freeze()  # as bot/serve.py does
     engine = make_engine(settings, store=make_store(settings))
     clock = OwnClock()
     session = StubSession(clock.both)
@@ -69,6 +68,7 @@ async def measure(rate: float, seconds: float, folder: Path) -> dict[str, float]
     async with OfflineBot(engine=engine, settings=settings, shard_count=1) as bot:
         await bot.connect_to(session)
         await _warm_up(bot, session)
+        gc.freeze()  # as bot/serve.py does
         workers, began = _workers_cpu_s(), time.perf_counter()
         loop, waited = time.thread_time(), clock.waited_s()
         due = await _send(bot, clock, rate, seconds)

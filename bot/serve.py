@@ -33,7 +33,6 @@ async def serve(config: Path | None) -> None:
     """Connect with the token of the environment and serve until SIGINT or SIGTERM; raise UserError."""
     settings = load_settings(config)
     token = discord_token()
-    gc.freeze()  # looking through what was loaded, again and again, would stop the loop for 0.1 s each time
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody is spoken to here
     discord.utils.setup_logging(level=logging.getLevelNamesMapping()[settings.discord.log_level])
     stopped = _stop_at_signals()
@@ -131,6 +130,8 @@ async def _ended(serving: asyncio.Task[None]) -> None:
 
 async def _beat(bot: Bot) -> None:
     """Note every few seconds that the bot is connected, for `hubcord health`."""
+    await bot.wait_until_ready()
+    gc.freeze()  # looking through all that was loaded would stop the loop for 0.1 s again and again
     while True:
         if bot.is_ready():
             bot.engine.store.keep(HEARTBEAT, time.time())
