@@ -258,6 +258,8 @@ class Engine:
             self._learn(run, requests, report)
         for job in list(run.jobs.values()):
             self._conclude(run, job, Failure(InternalError(f"job {job.id} got no answer")))
+        if not len(self._queue) and not self._runs:
+            self._queue.rest()
         self._dispatch()
         self._forecast_soon()
 

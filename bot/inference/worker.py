@@ -138,7 +138,7 @@ class BatchLine:
 def _let_the_bot_go_first() -> None:
     """Give the bot process precedence: it needs little, but at once."""
     with contextlib.suppress(AttributeError, OSError):  # not on Windows
-        os.nice(5)
+        os.nice(10)
 
 
 def _quiet_libraries(level: int) -> None:

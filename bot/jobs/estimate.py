@@ -20,6 +20,7 @@ class Estimator:
 
     def __init__(self, known: Mapping[str, float] | None = None) -> None:
         self.seconds_per_unit: dict[str, float] = dict(known or {})
+        self._rates: dict[tuple[tuple[str, ...], str], float | None] = {}
 
     def seconds(self, request: Request, device: str = "") -> float:
         """Return the device seconds that one request is expected to take, on `device` or on any."""
@@ -48,11 +49,18 @@ class Estimator:
         """Note that a model took `seconds` to load on a device."""
         self._average(_loading_key(model, device), seconds)
 
-    def _rate(self, cost_keys: Iterable[str], device: str) -> float | None:
-        keys = [key for cost_key in cost_keys for key in (_on(cost_key, device), cost_key)]
-        return next((self.seconds_per_unit[key] for key in keys if key in self.seconds_per_unit), None)
+    def _rate(self, cost_keys: tuple[str, ...], device: str) -> float | None:
+        """Return the closest rate that is known, or None. It is asked for every job in every forecast."""
+        asked = (cost_keys, device)
+        if asked not in self._rates:
+            keys = [key for cost_key in cost_keys for key in (_on(cost_key, device), cost_key)]
+            self._rates[asked] = next(
+                (self.seconds_per_unit[key] for key in keys if key in self.seconds_per_unit), None
+            )
+        return self._rates[asked]
 
     def _average(self, key: str, value: float) -> None:
+        self._rates.clear()
         known = self.seconds_per_unit.get(key, value)
         self.seconds_per_unit[key] = known + _SMOOTHING * (value - known)
 

@@ -34,15 +34,13 @@ class UserLane:
 class GuildLane:
     """Hold one guild's people.
 
-    `heaps` has those whose first job has a batch key, `now` is their present,
-    `latest` the virtual time of whoever got furthest.
+    `heaps` has those whose first job has a batch key, `now` is their present.
     """
 
     number: int
     weight: float = 1.0
     vtime: float = 0.0
     now: float = 0.0
-    latest: float = 0.0
     count: int = 0
     users: dict[int, UserLane] = field(default_factory=dict)
     heaps: dict[Hashable, FairHeap[UserLane]] = field(default_factory=dict)

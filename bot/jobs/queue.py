@@ -45,7 +45,7 @@ class JobQueue:
     def __init__(self, *, cost: Callable[[Job], float], limits: Callable[[Job], BatchLimits]) -> None:
         self._cost = cost
         self._limits = limits
-        self._now = self._latest = 0.0
+        self._now = 0.0
         self._guilds: dict[Hashable, GuildLane] = {}
         self._heaps: dict[Hashable, FairHeap[GuildLane]] = {}
         self._by_size: dict[Hashable, SortedKeyList[_Sized]] = {}
@@ -122,10 +122,13 @@ class JobQueue:
         lane = self._lane(requester)
         lane.vtime += seconds / lane.weight
         lane.guild.vtime += seconds / lane.guild.weight
-        lane.guild.latest = max(lane.guild.latest, lane.vtime)
-        self._latest = max(self._latest, lane.guild.vtime)
         if seconds < 0:
             self._lowered(lane)
+
+    def rest(self) -> None:
+        """Forget what everybody used, since nothing waits or runs any more: a new time begins."""
+        self._guilds.clear()
+        self._now = 0.0
 
     def upcoming(self) -> Iterator[Job]:
         """Yield the queued jobs in the order in which they'd run if nothing else came. The first k cost O(k log k)."""
@@ -220,18 +223,10 @@ class JobQueue:
 
     def _activate(self, lane: UserLane) -> None:
         """Bring lanes that were idle to the present, so that nobody saves up credit."""
-        self._end_idle_times(lane.guild)
         if not len(lane):
             lane.vtime = max(lane.vtime, lane.guild.now)
         if not lane.guild.count:
             lane.guild.vtime = max(lane.guild.vtime, self._now)
-
-    def _end_idle_times(self, guild: GuildLane) -> None:
-        """Let nobody owe anything from before a time when nobody waited."""
-        if not self._jobs:
-            self._now = self._latest
-        if not guild.count:
-            guild.now = guild.latest
 
     def _lowered(self, lane: UserLane) -> None:
         for heap in lane.guild.heaps.values():

@@ -189,10 +189,26 @@ def test_upcoming_reads_no_further_than_it_is_asked() -> None:
 
 def test_people_who_left_are_forgotten() -> None:
     queue = make_queue()
-    for user in range(5_000):
-        queue.push(sample_job(user=user, guild=user))
+    queue.push(sample_job(user=1, guild=1))
+    for _ in range(5_000):
+        queue.push(sample_job(user=1, guild=1))
+        queue.push(sample_job(user=len(queue._guilds) + 10_000, guild=len(queue._guilds) + 10_000))
+        queue.pop_batch()
         queue.pop_batch()
     assert len(queue._guilds) < 2_500
+    drain(queue)
+    queue.rest()
+    assert not queue._guilds
+
+
+def test_who_has_a_job_running_goes_after_who_has_none() -> None:
+    queue = make_queue()
+    queue.push(sample_job(user=1))
+    queue.pop_batch()
+    others = [sample_job(user=2), sample_job(user=1)]
+    for job in reversed(others):
+        queue.push(job)
+    assert drain(queue) == others
 
 
 Move = tuple[str, int, int, int]
