@@ -18,9 +18,9 @@ from bot.inference.settings import TaskSettings
 from bot.jobs.admission import Admission
 from bot.jobs.estimate import Estimator
 from bot.jobs.executor import DeviceHandle, Executor, WorkerDied
-from bot.jobs.forecast import Forecast, free_in_s
 from bot.jobs.job import Job, JobState, Requester
 from bot.jobs.look_ahead import LookAhead
+from bot.jobs.outlook import Outlook
 from bot.jobs.placement import place
 from bot.jobs.queue import BatchLimits, JobQueue
 from bot.jobs.runs import Run
@@ -28,8 +28,6 @@ from bot.jobs.store import Store
 
 log = logging.getLogger(__name__)
 _TICK_S = 1.0
-_FORECAST_DELAY_S = 0.05
-_FORECAST_REST = 20.0
 _MAX_ATTEMPTS = 2
 _ESTIMATES = "estimates"
 
@@ -48,19 +46,24 @@ class Engine:
         self.store = store
         self.tasks = tasks
         self.limits = limits
-        self.estimator = Estimator()
-        self.admission = Admission(limits, self._ends_in_s)
-        self._queue = JobQueue(cost=lambda job: self.estimator.seconds(job.request), limits=self._batch_limits)
-        self._ahead = LookAhead()
-        self._deadlines: list[tuple[float, str]] = []
-        self._forecast_due: asyncio.TimerHandle | None = None
-        self._forecast_delay_s = _FORECAST_DELAY_S
-        self._guests_due: asyncio.TimerHandle | None = None
         self._runs: dict[str, Run] = {}
         self._running: dict[str, Run] = {}
+        self._queue = JobQueue(cost=lambda job: self.estimator.seconds(job.request), limits=self._batch_limits)
+        self._outlook = Outlook(
+            self._queue,
+            runs=self._runs,
+            running=self._running,
+            rows=lambda job: tasks[job.task].max_rows,
+            guest_share=limits.guest_share,
+        )
+        self.admission = Admission(limits, self._outlook.ends_in_s)
+        self._ahead = LookAhead()
+        self._deadlines: list[tuple[float, str]] = []
+        self._guests_due: asyncio.TimerHandle | None = None
         self._sizes: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._batches: set[asyncio.Task[None]] = set()
+        self._learned = False
         self._closing = False
 
     @property
@@ -68,10 +71,16 @@ class Engine:
         """Return the jobs that wait or run, by id."""
         return self.admission.jobs
 
+    @property
+    def estimator(self) -> Estimator:
+        """Return what is known of how long things take."""
+        return self._outlook.estimator
+
     async def start(self) -> list[Job]:
         """Open the store and the devices; return the jobs of the last run that still need an answer."""
         await self.store.open()
-        self.estimator = Estimator(await self.store.value(_ESTIMATES))
+        self._outlook.estimator = Estimator(await self.store.value(_ESTIMATES))
+        self._outlook.devices = len(self.executor.devices)
         await self.executor.start(self._dispatch)
         jobs = await self.store.unanswered()
         for job in jobs:
@@ -94,9 +103,9 @@ class Engine:
             job.attempts -= job.state is JobState.RUNNING  # a stop is no death of the worker
             job.update(state=JobState.QUEUED)
             self.store.save(job)
-        for timer in (self._forecast_due, self._guests_due):
-            if timer is not None:
-                timer.cancel()
+        self._outlook.close()
+        if self._guests_due is not None:
+            self._guests_due.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -149,7 +158,7 @@ class Engine:
 
     def forecast_now(self) -> None:
         """Bring the statuses of the waiting jobs up to date, instead of within a second."""
-        self._forecast()
+        self._outlook.now()
 
     def running(self) -> list[Job]:
         """Return the jobs that devices work on."""
@@ -170,7 +179,7 @@ class Engine:
     def _enqueue(self, job: Job, *, front: bool = False) -> None:
         self._queue.push(job, front=front)
         heapq.heappush(self._deadlines, (job.expires_at, job.id))
-        self._forecast_soon()
+        self._outlook.soon()
 
     # Dispatch
 
@@ -261,7 +270,7 @@ class Engine:
         if not len(self._queue) and not self._runs:
             self._queue.rest()
         self._dispatch()
-        self._forecast_soon()
+        self._outlook.soon()
 
     def _leave(self, run: Run) -> None:
         """Note that a device is done with a batch; a guest's time is taken off its host's account."""
@@ -291,6 +300,7 @@ class Engine:
 
     def _learn(self, run: Run, requests: Sequence[Request], report: BatchReport) -> None:
         """Remember how long things took; not of a batch in which something failed."""
+        self._learned = True
         self._sizes |= report.loaded
         for model, seconds in report.loading_s.items():
             self.estimator.learn_loading(model, run.device.name, seconds)
@@ -337,11 +347,14 @@ class Engine:
     # Time
 
     async def _tick(self) -> None:
-        """Once a second: tell waiting people where they stand, and drop what waited too long."""
+        """Once a second: tell waiting people where they stand, drop what waited too long, keep what was learned."""
         while True:
             await asyncio.sleep(_TICK_S)
             self._expire()
-            self._forecast()
+            self._outlook.now()
+            if self._learned:
+                self._learned = False
+                self.store.keep(_ESTIMATES, self.estimator.seconds_per_unit)
 
     def _expire(self) -> None:
         now = time.time()
@@ -351,44 +364,6 @@ class Engine:
                 self._ahead.taken(job)
                 waited = spoken(now - job.created_at)
                 self._finish(job, JobState.EXPIRED, error=JobExpired(_EXPIRED, waited=waited))
-
-    def _forecast_soon(self) -> None:
-        """Forecast in a moment, once for all changes until then; the longer that takes, the more seldom."""
-        if self._forecast_due is None:
-            self._forecast_due = asyncio.get_running_loop().call_later(self._forecast_delay_s, self._forecast)
-
-    def _forecast(self) -> None:
-        """Tell each waiting job how many are ahead of it and when it should start."""
-        if self._forecast_due is not None:
-            self._forecast_due.cancel()
-            self._forecast_due = None
-        if not len(self._queue):
-            return
-        started = time.monotonic()
-        forecast = Forecast(
-            free_in_s([run.remaining_s for run in self._runs.values()], len(self.executor.devices)),
-            seconds=self._known_seconds,
-            rows=lambda job: self.tasks[job.task].max_rows,
-            guests_in_s=self._guests_in_s(),
-            guest_share=self.limits.guest_share,
-            known=all(self._ends_in_s(job) is not None for job in self.running()),
-        )
-        forecast.tell(self._queue.upcoming())
-        self._forecast_delay_s = max(_FORECAST_DELAY_S, _FORECAST_REST * (time.monotonic() - started))
-
-    def _guests_in_s(self) -> float | None:
-        steps = [run.step_s for run in self._runs.values() if run.stepping]
-        return min(steps, default=None) if self.limits.guest_share else None
-
-    def _known_seconds(self, job: Job) -> float | None:
-        return self.estimator.seconds(job.request) if self.estimator.knows(job.request) else None
-
-    def _ends_in_s(self, job: Job) -> float | None:
-        """Return the seconds until a job should be done; None when that isn't known, or it is overdue."""
-        seconds, run, start_s = self._known_seconds(job), self._running.get(job.id), job.status.starts_in_s
-        if seconds is None or (run is None and start_s is None):
-            return None
-        return (start_s or 0.0) + seconds if run is None else run.remaining_s or None
 
     def _spawn(self, coroutine: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(coroutine)  # type: ignore[arg-type]

@@ -423,11 +423,14 @@ async def test_deadlines_pass_while_the_bot_is_down(tmp_path: Path) -> None:
     await engine.close()
 
 
-async def test_estimates_survive(tmp_path: Path) -> None:
+async def test_estimates_survive_even_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.engine._TICK_S", 0.01)
     engine = make_engine(store=sqlite(tmp_path))
     await engine.start()
     await (await ask(engine)).outcome()
     known = dict(engine.estimator.seconds_per_unit)
+    while await engine.store.value("estimates") != known:  # noqa: ASYNC110 - written within a second, on its own
+        await asyncio.sleep(0.01)
     await engine.close()
     again = make_engine(store=sqlite(tmp_path))
     await again.start()
