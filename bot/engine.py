@@ -100,7 +100,8 @@ class Engine:
         if not self._closing:
             await self.drain()
         for job in [job for job in self.jobs.values() if not job.state.final]:
-            job.attempts -= job.state is JobState.RUNNING  # a stop is no death of the worker
+            run = self._running.get(job.id)
+            job.attempts -= run is not None and run.computing  # a stop is no death
             job.update(state=JobState.QUEUED)
             self.store.save(job)
         self._outlook.close()
@@ -169,7 +170,7 @@ class Engine:
         if job.state.final:
             return
         if job.attempts >= _MAX_ATTEMPTS:
-            job.finish(JobState.FAILED, error=UserError(_POISON))
+            job.finish(JobState.FAILED, error=UserError(_CRASHED))
             self.store.save(job)
             return
         job.update(state=JobState.QUEUED)
@@ -242,11 +243,9 @@ class Engine:
         else:
             host.guest = run
         for job in jobs:
-            job.attempts += 1
             job.update(state=JobState.RUNNING, ahead=None, starts_in_s=None)
             self._running[job.id] = run
             self._ahead.taken(job, device)
-            self.store.save(job)
         task = self._spawn(self._run(run))
         self._batches.add(task)
         task.add_done_callback(self._batches.discard)
@@ -295,8 +294,16 @@ class Engine:
                 for job in run.jobs.values():
                     job.update(loading=share or 0.0)
             case Started():
-                for job in run.jobs.values():
-                    job.update(loading=None)
+                self._begin(run)
+
+    def _begin(self, run: Run) -> None:
+        """Note that a worker computes now: from here on a death may be the jobs' fault."""
+        for job in run.jobs.values():
+            job.update(loading=None)
+            if not run.computing:
+                job.attempts += 1
+                self.store.save(job)
+        run.computing = True
 
     def _learn(self, run: Run, requests: Sequence[Request], report: BatchReport) -> None:
         """Remember how long things took; not of a batch in which something failed."""
@@ -327,6 +334,7 @@ class Engine:
         for job in reversed(run.jobs.values()):
             del self._running[job.id]
             self._queue.charge(job.requester, -job.charged_s)
+            job.attempts += not run.computing
             if self._closing:
                 job.attempts -= 1
                 job.update(state=JobState.QUEUED)
@@ -373,5 +381,6 @@ class Engine:
 
 
 _POISON = "This job stopped the worker twice, so it won't be tried again. Try it with other options."
+_CRASHED = "The bot crashed twice while this job ran, so it won't be tried again. Try it with other options."
 _NO_WORKER = "The models can't be run here just now; the bot's log says why. Try again later."
 _EXPIRED = "This job waited for {waited} without a turn and was dropped. Send it again when there is less to do."

@@ -145,11 +145,9 @@ class BatchContext:
 
     def load(self, reference: str, loader: Callable[[ModelFiles, Device], Model]) -> Model:
         """Return a model, loaded if it isn't in memory; raise ModelUnavailable."""
-        if self._cache.peek(reference) is not None:
-            model: Model = self._cache.get(reference, loader)
-            return model
-        self._line.send(Loading(reference))
-        model = self._cache.get(reference, loader, lambda share: self._line.send(Loading(reference, share)))
+        if self._cache.peek(reference) is None:
+            self._line.send(Loading(reference))
+        model: Model = self._cache.get(reference, loader, lambda share: self._line.send(Loading(reference, share)))
         self._line.send(Started())
         return model
 

@@ -59,8 +59,8 @@ class Job:
     """Carry one request through the queue.
 
     `reply_to` is opaque here: it tells whoever answers where the answer goes, and survives a restart.
-    Times are seconds since the epoch. `attempts` counts how often a worker started it. `charged_s` are the device
-    seconds that its person was charged in advance, `seconds` those that it took.
+    Times are seconds since the epoch. `attempts` counts how often a worker began to compute it. `charged_s` are the
+    device seconds that its person was charged in advance, `seconds` those that it took.
     """
 
     request: Request

@@ -17,6 +17,9 @@ _STOP_GRACE_S = 2.0
 _FIRST_BACKOFF_S = 0.5
 _MAX_BACKOFF_S = 60.0
 _HEALTHY_AFTER_S = 60.0
+_LOOK_AGAIN_S = 5.0
+_OPENING_S = 300.0
+"""How long a worker may take to import torch and open its device; it can't say anything meanwhile."""
 
 
 class LocalExecutor:
@@ -129,12 +132,13 @@ class LocalDevice:
     async def _watch(self, worker: WorkerProcess, report: asyncio.Future[BatchReport]) -> BatchReport:
         """Wait for the report; kill a worker that says nothing for too long."""
         while True:
+            limit_s = self._job_timeout_s if worker.hello else max(self._job_timeout_s, _OPENING_S)
             silent_s = time.monotonic() - worker.heard_at
-            done, _ = await asyncio.wait([report], timeout=max(self._job_timeout_s - silent_s, 0.01))
+            done, _ = await asyncio.wait([report], timeout=min(max(limit_s - silent_s, 0.01), _LOOK_AGAIN_S))
             if done:
                 return report.result()
-            if time.monotonic() - worker.heard_at >= self._job_timeout_s:
-                log.error("the worker of %s was silent for %.0f s: restarting it", self.name, self._job_timeout_s)
+            if time.monotonic() - worker.heard_at >= limit_s:
+                log.error("the worker of %s was silent for %.0f s: restarting it", self.name, limit_s)
                 worker.kill()
 
 

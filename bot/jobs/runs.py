@@ -19,7 +19,8 @@ class Run:
     """Remember one batch on a device. `jobs` are those without an answer, `host` is the batch that it runs inside of.
 
     `expected_s` are the device seconds that it should take, `taken_s` those that its answers took, `guests_s` those
-    that its guests took of its time. `stepping`: it is between its first and last step.
+    that its guests took of its time. `computing`: its models are loaded. `stepping`: it is between its first and last
+    step.
     """
 
     device: DeviceHandle
@@ -29,6 +30,7 @@ class Run:
     guest: Run | None = None
     guests_s: float = 0.0
     taken_s: float = 0.0
+    computing: bool = False
     stepping: bool = False
     failed: bool = False
     started_at: float = 0.0

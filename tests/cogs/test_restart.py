@@ -280,7 +280,7 @@ async def test_a_job_that_was_running_at_two_crashes_is_given_up(
     third = FakeDevice()
     await lives.again(env, third)
     assert third.batches == []
-    assert public_text(result).startswith("This job stopped the worker twice")
+    assert public_text(result).startswith("The bot crashed twice while this job ran")
 
 
 @pytest.mark.parametrize("config", [{"queue": {"expire_s": 0.01}}])

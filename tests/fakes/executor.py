@@ -18,7 +18,7 @@ class FakeDevice:
     """Answer at once; between `hold` and `release` batches stay on the device.
 
     `waiting` is put around the wait of a held batch. `deaths` is how many more times the worker dies, `seconds` what a
-    batch is said to take.
+    batch is said to take. One that doesn't `start` goes on loading models until it is told to.
     A device that doesn't `obey` runs cancelled jobs on until it is released.
     """
 
@@ -34,6 +34,7 @@ class FakeDevice:
         self.deaths = 0
         self.seconds = 0.01
         self.obeys = True
+        self.starts = True
         self.waiting: Callable[[Awaitable[Any]], Awaitable[Any]] = lambda wait: wait
         self._held = False
         self._woken = asyncio.Event()
@@ -82,6 +83,8 @@ class FakeDevice:
         """Run a batch."""
         self.batches.append(batch)
         self._on_event = on_event
+        if self.starts:
+            on_event(Started())
         while self._held and not self._stopped(batch):
             await self.waiting(self._woken.wait())
         if self.deaths:

@@ -406,9 +406,34 @@ async def test_a_job_found_running_twice_is_poison(tmp_path: Path) -> None:
     await store.close()
     engine = make_engine(store=sqlite(tmp_path))
     recovered = await engine.start()
-    with pytest.raises(UserError, match="stopped the worker twice"):
+    with pytest.raises(UserError, match="crashed twice"):
         await recovered[0].outcome()
     await engine.close()
+
+
+async def test_a_job_is_not_to_blame_for_a_kill_before_it_began(tmp_path: Path) -> None:
+    for _ in range(4):
+        device = FakeDevice()
+        device.starts = False
+        device.hold()
+        engine = make_engine(device, store=sqlite(tmp_path))
+        recovered = await engine.start()
+        job = recovered[0] if recovered else await ask(engine)
+        assert (job.state, job.attempts) == (JobState.RUNNING, 0)
+        await engine.store.close()  # as good as a kill: nothing is written from here on
+        engine._closing = True
+        await engine.executor.close()
+    again = make_engine(store=sqlite(tmp_path))
+    assert await (await again.start())[0].outcome()
+    await again.close()
+
+
+async def test_a_worker_that_dies_loading_is_not_tried_for_ever(engine: Engine, device: FakeDevice) -> None:
+    device.starts = False
+    device.deaths = 2
+    job = await ask(engine)
+    with pytest.raises(UserError, match="stopped the worker twice"):
+        await job.outcome()
 
 
 async def test_deadlines_pass_while_the_bot_is_down(tmp_path: Path) -> None:
