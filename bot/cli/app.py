@@ -74,6 +74,7 @@ def imagine(
     """Make pictures from a prompt."""
     with Session.open(config, json=json) as session:
         width, height = read_size(size) if size else (None, None)
+        _make_folder(out)
         options: dict[str, Any] = {
             "model": model or session.settings.task(ImagineSettings).models[0],
             "negative": negative, "steps": steps, "guidance": guidance, "count": count,
@@ -124,6 +125,13 @@ def _make(build: Any, *args: Any, **options: Any) -> Any:
         return build(*args, **options)
     except BadInput as error:
         return error
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput("{path}: {why}.", path=path, why=error.strerror or error) from None
 
 
 def _read_picture(path: Path, settings: ClassifySettings, *, model: str, top: int) -> ClassifyRequest:

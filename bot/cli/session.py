@@ -69,6 +69,10 @@ class Session:
         except BrokenPipeError:
             sys.stderr.close()
             raise typer.Exit(_FAILED) from None
+        except OSError as error:
+            complain(f"{error.filename or 'standard output'}: {error.strerror or error}.")
+            _drop_output()
+            raise typer.Exit(_FAILED) from None
         raise typer.Exit(session._code)
 
     def run(self, task: str, requests: Iterable[Any], show: Show, *, names: Sequence[str] = (), **options: Any) -> None:
@@ -116,6 +120,11 @@ class Session:
 def complain(text: str) -> None:
     """Print one line for a mistake on standard error."""
     _err.print(text, style="red" if _err.is_terminal else None, highlight=False, markup=False, soft_wrap=True)
+
+
+def _drop_output() -> None:
+    """Send what is left in standard output's buffer nowhere: Python would complain once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def exit_code(error: Exception) -> int:

@@ -46,7 +46,6 @@ def classify(result: ClassifyResult, job: Job, *, json: bool, name: str) -> None
 
 def imagine(result: ImagineResult, job: Job, *, json: bool, name: str, out: Path) -> None:  # noqa: ARG001
     """Write the pictures to files and print their names."""
-    out.mkdir(parents=True, exist_ok=True)
     files = [str(_write(out, result.prompt, picture.seed, picture.png)) for picture in result.pictures]
     if json:
         _json(

@@ -71,6 +71,14 @@ def test_bad_lines_fail_alone(tmp_path: Path) -> None:
     assert run.stderr.decode() == "job 2: There is no text. Give some words to look at.\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bot", "sentiment", "good", "--json"]
+    with Path("/dev/full").open("wb") as full:
+        run = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False, timeout=100)
+    assert (run.returncode, run.stderr) == (1, b"standard output: No space left on device.\n")
+
+
 def test_nothing_on_standard_input(tmp_path: Path) -> None:
     run = hubcord("sentiment", "-", "--json", cwd=tmp_path)
     assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")
@@ -149,6 +157,7 @@ def test_a_model_by_path(tmp_path: Path) -> None:
         (["imagine", "x", "--steps", "5000"], 2, "at most 100 steps"),
         (["imagine", "x", "--seed", "-1"], 2, "--seed"),
         (["imagine", " "], 2, "There is no prompt"),
+        (["imagine", "x", "--out", "/dev/null/made"], 2, "/dev/null/made: Not a directory."),
         (["classify", "x.png", "--top", "0"], 2, "--top"),
         (["sentiment", "hi", "--config", "nowhere.toml"], 2, "There is no configuration file nowhere.toml"),
         (["run"], 2, "There is no DISCORD_TOKEN in the environment"),
