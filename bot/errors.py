@@ -68,3 +68,8 @@ class JobExpired(UserError):
 
 class ConfigError(UserError):
     """The configuration file has mistakes; the text names them all."""
+
+
+def brief(error: BaseException) -> str:
+    """Return an error's kind and the first line of what it says, for the person who hosts the bot."""
+    return f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.bundled.catalog import bundled_path
-from bot.errors import ModelUnavailable
+from bot.errors import ModelUnavailable, brief
 from bot.inference.reference import ModelReference, parse_reference, shown_model
 
 _CONFIGS = ("config.json", "model_index.json")
@@ -108,7 +108,7 @@ def _fetch(reference: ModelReference, on_fetch: OnFetch) -> tuple[Path, str | No
         hint = f"{reference.name} doesn't exist on the Hub, or it is private: set HF_TOKEN to a token that can read it."
         raise _unavailable(reference, hint) from error
     except (HfHubHTTPError, OSError, ValueError) as error:
-        raise _unavailable(reference, f"{type(error).__name__}: {error}") from error
+        raise _unavailable(reference, brief(error)) from error
     return folder, folder.name
 
 

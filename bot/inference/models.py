@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.errors import UserError
+from bot.errors import ModelUnavailable, UserError, brief
 from bot.inference.collector import no_collection
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles, OnFetch, find_model
@@ -135,12 +135,10 @@ class ModelCache:
 
 
 def _unloadable(files: ModelFiles, error: Exception) -> UserError:
-    from bot.errors import ModelUnavailable
-
     return ModelUnavailable(
         "The model {model} can't be loaded for this.",
         model=files.shown,
-        hint=f"{type(error).__name__}: {error}",
+        hint=brief(error),
     )
 
 
