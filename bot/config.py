@@ -27,6 +27,7 @@ TOKEN_VARIABLE = "DISCORD_TOKEN"  # noqa: S105 - the name of the variable, not t
 _GIB = 1 << 30
 Table = TypeVar("Table", bound=TaskSettings)
 _DEVICE_NAME = re.compile(r"cpu|mps|(cuda|xpu):\d+")
+_DRIVERS = "SQLite's is aiosqlite; for PostgreSQL write postgresql+asyncpg://… and install hubcord[postgres]"
 _SECRETS = {"token", "discord_token", "hf_token", "password", "secret"}
 
 
@@ -70,10 +71,23 @@ class QueueSettings(Frozen):
         return max((tier.weight for tier in self.tiers if tier.role in held), default=1.0)
 
 
+def _usable_database(url: str) -> str:
+    try:
+        dialect = make_url(url).get_dialect(_is_async=True)
+        dialect.import_dbapi()
+    except ModuleNotFoundError as error:
+        raise ValueError(f"the driver {error.name} isn't installed. {_DRIVERS}") from None
+    except (ArgumentError, ImportError, AttributeError) as error:
+        raise ValueError(f"this is no database URL that can be used ({type(error).__name__})") from None
+    if not dialect.is_async:
+        raise ValueError(f"the driver {dialect.driver} can't be used here. {_DRIVERS}")
+    return url
+
+
 class StoreSettings(Frozen):
     """Say where jobs are kept: an SQLAlchemy URL with an asynchronous driver."""
 
-    url: str = "sqlite+aiosqlite:///hubcord.db"
+    url: Annotated[str, AfterValidator(_usable_database)] = "sqlite+aiosqlite:///hubcord.db"
     keep_days: float = Field(default=7, ge=0)
 
 
@@ -150,27 +164,10 @@ def parse_settings(values: Mapping[str, Any], *, source: str = "configuration") 
     """Check values read from a file; raise ConfigError."""
     try:
         # As JSON, since strict validation takes a list for a tuple only there.
-        settings = _settings_type().model_validate_json(json.dumps(values, default=str))
-        _check_url(settings.store.url)
+        return _settings_type().model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:
         lines = "\n".join(dict.fromkeys(f"  {line}" for line in _explain_all(error)))
         raise ConfigError("{source} has mistakes:\n{lines}", source=source, lines=lines) from None
-    return settings
-
-
-def _check_url(url: str) -> None:
-    try:
-        make_url(url).get_dialect(_is_async=True).import_dbapi()
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "store.url: {driver} isn't installed. SQLite's is aiosqlite; for PostgreSQL write postgresql+asyncpg://… "
-            "and install hubcord[postgres].",
-            driver=error.name,
-        ) from None
-    except (ArgumentError, ImportError, AttributeError) as error:
-        raise ConfigError(
-            "store.url: this is no database URL that can be used ({why}).", why=type(error).__name__
-        ) from None
 
 
 def _read(path: Path) -> dict[str, Any]:

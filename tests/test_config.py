@@ -78,6 +78,7 @@ def test_config_toml_in_the_folder_is_read(tmp_path: Path, monkeypatch: pytest.M
         ({"discord": {"token": "abc"}}, "discord.token: secrets belong in the environment"),
         ({"discord": {"log_level": "LOUD"}}, "discord.log_level: input should be 'DEBUG', 'INFO'"),
         ({"store": {"url": "nonsense"}}, "store.url: this is no database URL"),
+        ({"store": {"url": "sqlite:///x.db"}}, "store.url: the driver pysqlite can't be used here. SQLite's is"),
     ],
 )
 def test_a_mistake_is_named_with_its_key(values: dict[str, Any], complaint: str) -> None:
@@ -92,10 +93,15 @@ def test_the_highest_tier_counts() -> None:
 
 
 def test_all_mistakes_are_named_at_once_and_values_are_not_shown() -> None:
+    values = {
+        "queue": {"capacity": 0, "x": "secret-one"},
+        "discord": {"token": "secret-two"},
+        "store": {"url": "secret-3"},
+    }
     with pytest.raises(ConfigError) as error:
-        parse_settings({"queue": {"capacity": 0, "x": "secret-one"}, "discord": {"token": "secret-two"}})
+        parse_settings(values)
     text = str(error.value)
-    assert all(key in text for key in ("queue.capacity", "queue.x", "discord.token"))
+    assert all(key in text for key in ("queue.capacity", "queue.x", "discord.token", "store.url"))
     assert "secret-" not in text
 
 
