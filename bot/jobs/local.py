@@ -140,6 +140,7 @@ class LocalDevice:
             if time.monotonic() - worker.heard_at >= limit_s:
                 log.error("the worker of %s was silent for %.0f s: restarting it", self.name, limit_s)
                 worker.kill()
+                return await report  # it fails when the process is gone
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

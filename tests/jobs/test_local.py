@@ -109,7 +109,7 @@ async def test_a_running_picture_stops_at_the_next_step(engine: Engine) -> None:
     assert job.status.step < 100
 
 
-async def test_a_hanging_worker_is_restarted(tiny: str) -> None:
+async def test_a_hanging_worker_is_restarted(tiny: str, caplog: pytest.LogCaptureFixture) -> None:
     settings = load_settings()
     options = WorkerOptions(Device("cpu", threads=1, precision="fp32"), settings.tasks)
     device = LocalDevice(options, name="cpu", job_timeout_s=600.0)
@@ -128,6 +128,9 @@ async def test_a_hanging_worker_is_restarted(tiny: str) -> None:
         await asyncio.sleep(0.05)
     device._job_timeout_s = 600.0  # loading the model may take longer than the second that was enough to test
     assert isinstance(await job.outcome(), SentimentResult)
+    assert [message for message in caplog.messages if "was silent" in message] == [
+        "the worker of cpu was silent for 1 s: restarting it"
+    ]
     await engine.close()
 
 
