@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from bot.errors import UserError
 
 _SQLITE = (
     "journal_mode=WAL",  # readers and the writer work at once, and a kill at any moment breaks nothing
@@ -32,6 +36,19 @@ def make_database(url: str | URL) -> AsyncEngine:
     sa.event.listen(database.sync_engine, "connect", _set_up_sqlite)
     sa.event.listen(database.sync_engine, "begin", _begin)
     return database
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """Return the file that SQLite keeps the tables in; None when it is in memory, or another database."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(str(url.database))
+
+
+def check_folder(path: Path | None) -> None:
+    """Raise UserError when SQLite couldn't make its file: its driver's thread may outlive a connection that failed."""
+    if path is not None and not os.access(path.absolute().parent, os.W_OK):
+        raise UserError("The job store can't be opened: there is no folder for {path} to write in.", path=path)
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

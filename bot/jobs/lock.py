@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
@@ -14,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import UserError
-from bot.jobs.database import make_database
+from bot.jobs.database import check_folder, make_database, sqlite_file
 
 log = logging.getLogger(__name__)
 LOOK_EVERY_S = 5.0
@@ -32,21 +33,22 @@ async def alone_with(store_url: str) -> AsyncIterator[asyncio.Event]:
     if url.get_backend_name() == "postgresql":
         async with _advisory_lock(url, lost):
             yield lost
-    elif url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-        with _file_lock(url):
+    elif (path := sqlite_file(url)) is not None:
+        with _file_lock(path):
             yield lost
     else:
         yield lost
 
 
 @contextlib.contextmanager
-def _file_lock(url: URL) -> Iterator[None]:
+def _file_lock(path: Path) -> Iterator[None]:
     """Lock a file beside SQLite's; the system frees it when the process ends, however that happens."""
-    lock = FileLock(f"{url.database}.lock", timeout=0)
+    check_folder(path)  # the lock would make it
+    lock = FileLock(f"{path}.lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise UserError(_TAKEN, store=url.database) from None
+        raise UserError(_TAKEN, store=path) from None
     except OSError as error:
         raise UserError("The job store's folder can't be written: {why}", why=error) from error
     with lock:

@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -19,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.errors import UserError
 from bot.jobs import codec
-from bot.jobs.database import make_database
+from bot.jobs.database import check_folder, make_database, sqlite_file
 from bot.jobs.job import Job
 from bot.jobs.migration import migrate, version_of
 from bot.jobs.rows import read_job
@@ -58,9 +56,9 @@ class SqlStore:
 
     async def look(self) -> Literal["new", "old", "current"]:
         """Say what the next start finds, without changing anything; raise UserError when it would fail."""
-        path = self._file()
+        path = sqlite_file(self._engine.url)
         if path is not None and not path.exists():
-            self._check_folder()
+            check_folder(path)
             return "new"
         async with self._connected("opened") as connection:
             version = await connection.run_sync(version_of)
@@ -133,22 +131,12 @@ class SqlStore:
     @contextlib.asynccontextmanager
     async def _connected(self, done: str) -> AsyncIterator[AsyncConnection]:
         """Connect; raise UserError for what goes wrong."""
-        self._check_folder()
+        check_folder(sqlite_file(self._engine.url))
         try:
             async with self._engine.connect() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             raise UserError("The job store can't be {done}: {why}", done=done, why=_short(error)) from error
-
-    def _file(self) -> Path | None:
-        url = self._engine.url
-        return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
-
-    def _check_folder(self) -> None:
-        """Look before SQLite does: its driver's thread may outlive a connection that failed."""
-        path = self._file()
-        if path is not None and not os.access(path.absolute().parent, os.W_OK):
-            raise UserError("The job store can't be opened: there is no folder for {path} to write in.", path=path)
 
 
 def _address(job: Job) -> str | None:

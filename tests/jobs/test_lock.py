@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,14 @@ async def test_two_databases_have_a_bot_each(sqlite_url: str, postgres_url: str)
         pass
 
 
-async def test_a_database_that_is_away_says_so(tmp_path: object) -> None:
+async def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no folder for"):
+        async with alone_with(f"sqlite+aiosqlite:///{tmp_path}/nowhere/jobs.db"):
+            pass
+    assert not (tmp_path / "nowhere").exists()
+
+
+async def test_a_database_that_is_away_says_so(tmp_path: Path) -> None:
     pytest.importorskip("asyncpg")
     with pytest.raises(UserError, match="can't be reached"):
         async with alone_with(f"postgresql+asyncpg://hubcord@/x?host={tmp_path}"):
