@@ -15,6 +15,7 @@ from typing import Any, Self
 import typer
 from rich.console import Console
 
+from bot.cli.show import harmless
 from bot.compose import make_engine
 from bot.config import Settings, load_settings
 from bot.engine import Engine
@@ -119,7 +120,7 @@ class Session:
 
 def complain(text: str) -> None:
     """Print one line for a mistake on standard error."""
-    _err.print(text, style="red" if _err.is_terminal else None, highlight=False, markup=False, soft_wrap=True)
+    _err.print(harmless(text), style="red" if _err.is_terminal else None, highlight=False, markup=False, soft_wrap=True)
 
 
 def _drop_output() -> None:

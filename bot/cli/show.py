@@ -6,6 +6,7 @@ import json as jsonlib
 import re
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from rich.console import Console
 from rich.table import Table
@@ -68,7 +69,12 @@ def translate(result: TranslateResult, job: Job, *, json: bool, name: str) -> No
         return
     way = f"{language_name(result.source)} → {language_name(result.to)}"
     _heading(way, result.model)
-    _out.print(Text(result.text))
+    _out.print(Text(harmless(result.text)))
+
+
+def harmless(text: str) -> str:
+    """Return a text without control characters: a terminal would obey them."""
+    return "".join(character for character in text if character in "\n\t" or category(character) != "Cc")
 
 
 def _json(job: Job, **fields: Any) -> None:
@@ -76,7 +82,7 @@ def _json(job: Job, **fields: Any) -> None:
 
 
 def _heading(text: str, model: str) -> None:
-    line = " ".join(text.split())
+    line = " ".join(harmless(text).split())
     _out.print(Text(line if len(line) <= 200 else line[:199] + "…", "bold"), Text(model, "dim"))
 
 

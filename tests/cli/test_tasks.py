@@ -143,6 +143,13 @@ def test_a_model_by_path(tmp_path: Path) -> None:
     assert set(answer["scores"]) == {"POSITIVE", "NEGATIVE"}
 
 
+def test_a_terminal_gets_no_commands_of_a_text(tmp_path: Path) -> None:
+    run = hubcord("sentiment", "\x1b[2Jgood", "--config", "\x1b[2Jbad", cwd=tmp_path)
+    assert run.stderr == b"There is no configuration file [2Jbad.\n"
+    shown = hubcord("sentiment", "\x1b[2Jgood", cwd=tmp_path).stdout.decode()
+    assert shown.startswith("[2Jgood minilm-sentiment@")
+
+
 def test_a_model_of_another_kind_is_one_line(tmp_path: Path) -> None:
     run = hubcord("sentiment", "hi", "--model", "bundled:bergamot-en-pt", cwd=tmp_path)
     (line,) = run.stderr.decode().splitlines()
