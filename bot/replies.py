@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import discord
@@ -49,6 +49,7 @@ class Replies:
         self.waiting: Waiting = lambda wait: wait
         self._bot = bot
         self._renderers: dict[str, Renderer] = {}
+        self._taken: set[asyncio.Future[None]] = set()
         self._following: dict[asyncio.Task[Any], Job] = {}
         self._resumed: set[asyncio.Task[None]] = set()
         self._messages: dict[int, Job] = {}
@@ -71,15 +72,16 @@ class Replies:
         A request that takes a while to build (a download) is awaited; if it takes long, the answer is deferred first.
         """
         deferral = Deferral(interaction, private=private)
-        if not isinstance(request, Request):
-            request = await deferral.bridge(request)
-        job = await self._submit(interaction, task, request, private=private)
-        try:
-            await deferral.send()
-        except TROUBLE:  # too late or deleted: nobody sees that the job was taken
-            self._bot.engine.cancel(job.id)
-            self._bot.engine.answered(job)
-            raise
+        with self._taking():
+            if not isinstance(request, Request):
+                request = await deferral.bridge(request)
+            job = await self._submit(interaction, task, request, private=private)
+            try:
+                await deferral.send()
+            except TROUBLE:  # too late or deleted: nobody sees that the job was taken
+                self._bot.engine.cancel(job.id)
+                self._bot.engine.answered(job)
+                raise
         await self.follow(job, message_id=deferral.message_id)
 
     async def follow(self, job: Job, *, message_id: int | None = None) -> None:
@@ -122,14 +124,24 @@ class Replies:
         task.add_done_callback(self._forget)
 
     async def close(self) -> None:
-        """Let the answers of jobs that have ended be posted, then stop; the rest is answered after the next start."""
-        ended = [task for task, job in self._following.items() if job.state.final]
-        if ended:
-            await asyncio.wait(ended, timeout=_LAST_POSTS_S)
+        """Let commands be deferred and ended jobs be answered; the rest is answered after the next start."""
+        await _wait(self._taken)
+        await _wait([task for task, job in self._following.items() if job.state.final])
         left = [*self._following, *self._resumed]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+    @contextlib.contextmanager
+    def _taking(self) -> Iterator[None]:
+        """Note that a command is being taken, from its request to its deferral."""
+        taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._taken.add(taken)
+        try:
+            yield
+        finally:
+            self._taken.discard(taken)
+            taken.cancel()
 
     @contextlib.contextmanager
     def _followed(self, job: Job) -> Iterator[None]:
@@ -174,3 +186,8 @@ class Replies:
         self._resumed.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("%s failed", task.get_name(), exc_info=task.exception())
+
+
+async def _wait(ends: Collection[asyncio.Future[Any]]) -> None:
+    if ends:
+        await asyncio.wait(ends, timeout=_LAST_POSTS_S)

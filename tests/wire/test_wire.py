@@ -131,6 +131,17 @@ async def test_a_stop_finishes_what_runs_and_refuses_what_comes(discord: Discord
 
 
 @pytest.mark.timeout(240)
+async def test_a_stop_defers_what_came_just_before(discord: DiscordServer, tmp_path: Path) -> None:
+    async with hubcord(discord, tmp_path, NO_GRACE) as process:
+        texts = [await discord.slash("sentiment", user=user, text="I love this!") for user in range(100, 200)]
+        await discord.wait_for(lambda: discord.first(texts[0]))
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert [discord.first(token) for token in texts] == [{"type": 5}] * len(texts)
+    assert "Traceback" not in (tmp_path / "log.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.timeout(240)
 async def test_a_stop_puts_back_what_takes_longer(discord: DiscordServer, tmp_path: Path) -> None:
     async with hubcord(discord, tmp_path, NO_GRACE) as process:
         picture = await discord.slash("imagine", prompt="a red heart", seed=3, steps=60)
