@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import sys
 import threading
@@ -105,6 +106,7 @@ class Session:
                 "per_user": IN_FLIGHT,
                 "per_guild": IN_FLIGHT,
                 "capacity": IN_FLIGHT,
+                "expire_s": math.inf,
                 "shutdown_grace_s": 0.0,
             }
         )

@@ -143,6 +143,13 @@ def test_a_model_by_path(tmp_path: Path) -> None:
     assert set(answer["scores"]) == {"POSITIVE", "NEGATIVE"}
 
 
+def test_lines_may_wait_as_long_as_it_takes(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[queue]\nexpire_s = 0.001\n", encoding="utf-8")
+    run = hubcord("sentiment", "-", "--json", cwd=tmp_path, stdin="one\ntwo\nthree\n")
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert len(lines_of(run)) == 3
+
+
 def test_a_terminal_gets_no_commands_of_a_text(tmp_path: Path) -> None:
     run = hubcord("sentiment", "\x1b[2Jgood", "--config", "\x1b[2Jbad", cwd=tmp_path)
     assert run.stderr == b"There is no configuration file [2Jbad.\n"
