@@ -64,7 +64,7 @@ class Classify(commands.Cog):
             data = await image.read()
         except TROUBLE:
             raise BadInput("Discord didn't hand over this picture. Send it again.") from None
-        return ClassifyRequest(model=model, image=data, top=top)
+        return ClassifyRequest(model=model, image=data, top=top, hidden=image.is_spoiler())
 
 
 async def setup(bot: Bot) -> None:

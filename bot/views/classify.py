@@ -9,8 +9,8 @@ from bot.views.answer import Answer, File
 from bot.views.text import cut, plain, score_line
 
 
-def classify_answer(_request: ClassifyRequest, result: ClassifyResult) -> Answer:
-    """Return the labels with bars, and the picture as thumbnail."""
+def classify_answer(request: ClassifyRequest, result: ClassifyResult) -> Answer:
+    """Return the labels with bars, and the picture as thumbnail: Discord hides none behind a spoiler."""
     best = result.labels[0]
     embed = discord.Embed(
         title=cut(f"{plain(best.label)} · {best.score:.1%}", 256),
@@ -18,8 +18,7 @@ def classify_answer(_request: ClassifyRequest, result: ClassifyResult) -> Answer
         colour=discord.Colour.blurple(),
     )
     embed.set_footer(text=cut(f"{result.model} · {result.width}×{result.height}", 2048))
-    thumbnail = result.thumbnail
-    if not thumbnail:
+    if request.hidden or not result.thumbnail:
         return Answer(embeds=[embed])
     embed.set_thumbnail(url="attachment://picture.png")
-    return Answer(embeds=[embed], files=[File("picture.png", thumbnail, cut(best.label, 1024))])
+    return Answer(embeds=[embed], files=[File("picture.png", result.thumbnail, cut(best.label, 1024))])

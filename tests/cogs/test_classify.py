@@ -36,6 +36,13 @@ async def test_names_what_the_picture_shows(alice: MemberActor, channel: Channel
     assert device.requests == [ClassifyRequest(model="path:models/animals", image=PICTURE[1], top=2)]
 
 
+async def test_a_picture_behind_a_spoiler_is_not_shown(alice: MemberActor, channel: ChannelHandle) -> None:
+    result = await alice.slash(channel, "classify", image=("SPOILER_cat.png", png(4, 4)))
+    assert embed(result).title == "tabby cat · 50.0%"
+    assert not embed(result).thumbnail
+    assert message(result).attachments == []
+
+
 async def test_shows_five_labels_by_default(alice: MemberActor, channel: ChannelHandle) -> None:
     result = await alice.slash(channel, "classify", image=PICTURE)
     assert len(description(result).split("\n")) == 5

@@ -24,10 +24,14 @@ _THUMBNAIL_PIXELS = 160
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifyRequest(Request):
-    """Ask for the `top` best labels of a picture, given as the bytes of an image file."""
+    """Ask for the `top` best labels of a picture, given as the bytes of an image file.
+
+    A picture behind a spoiler is `hidden`: the answer doesn't show it.
+    """
 
     image: bytes
     top: int = 5
+    hidden: bool = False
 
     def __post_init__(self) -> None:
         if not self.image:
