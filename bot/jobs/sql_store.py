@@ -26,6 +26,11 @@ from bot.jobs.writer import Writer
 
 log = logging.getLogger(__name__)
 _DAY_S = 86_400
+_INSERT = sa.insert(jobs)
+_UPDATE = sa.update(jobs).where(jobs.c.id == sa.bindparam("job_id"))
+_DELETE = sa.delete(jobs).where(jobs.c.id == sa.bindparam("job_id"))
+_KEEP = sa.insert(values)
+_KEEP_NOT = sa.delete(values).where(values.c.key == sa.bindparam("kept"))
 
 
 class SqlStore:
@@ -83,11 +88,11 @@ class SqlStore:
             "reply_to": _address(job),
             "request": request,
         }
-        await self._writer.now(sa.insert(jobs).values(row), undo=sa.delete(jobs).where(jobs.c.id == job.id))
+        await self._writer.now((_INSERT, row), undo=(_DELETE, {"job_id": job.id}))
 
     def save(self, job: Job) -> None:
         """Write a job's state soon."""
-        row: dict[str, Any] = {"state": job.state, "attempts": job.attempts}
+        row: dict[str, Any] = {"job_id": job.id, "state": job.state, "attempts": job.attempts}
         try:
             if job.result is not None:
                 row["result"] = codec.dump(job.result)
@@ -95,11 +100,11 @@ class SqlStore:
                 row["error"] = codec.dump_error(job.error)
         except (ValueError, TypeError):  # its asker gets the answer all the same, unless the bot dies before
             log.exception("the outcome of job %s can't be stored", job.id)
-        self._writer.soon(sa.update(jobs).where(jobs.c.id == job.id).values(row))
+        self._writer.soon((_UPDATE, row))
 
     def readdress(self, job: Job) -> None:
         """Write soon where a job's answer goes."""
-        self._writer.soon(sa.update(jobs).where(jobs.c.id == job.id).values(reply_to=_address(job)))
+        self._writer.soon((_UPDATE, {"job_id": job.id, "reply_to": _address(job)}))
 
     async def settle(self) -> None:
         """Return when everything until now is durable, however long that takes."""
@@ -107,8 +112,8 @@ class SqlStore:
 
     def answered(self, job: Job) -> None:
         """Note that a job was answered, and forget its request and result."""
-        row = {"answered": True, "request": None, "result": None, "reply_to": None}
-        self._writer.soon(sa.update(jobs).where(jobs.c.id == job.id).values(row))
+        row = {"job_id": job.id, "answered": True, "request": None, "result": None, "reply_to": None}
+        self._writer.soon((_UPDATE, row))
 
     async def unanswered(self) -> list[Job]:
         """Return every job that nobody was answered for, oldest first."""
@@ -126,7 +131,7 @@ class SqlStore:
     def keep(self, key: str, value: Any) -> None:
         """Keep a JSON value soon."""
         text = json.dumps(value)
-        self._writer.soon(sa.delete(values).where(values.c.key == key), sa.insert(values).values(key=key, value=text))
+        self._writer.soon((_KEEP_NOT, {"kept": key}), (_KEEP, {"key": key, "value": text}))
 
     @contextlib.asynccontextmanager
     async def _connected(self, done: str) -> AsyncIterator[AsyncConnection]:

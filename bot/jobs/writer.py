@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
@@ -23,24 +24,26 @@ _WAIT_S = 2.0
 """How long somebody waits for a write: Discord waits for three seconds, and some of them are gone."""
 _LAST_WRITES_S = 5.0
 _NOT_STORED = "The job couldn't be stored. Try again in a minute."
+Change = tuple[sa.Executable, Mapping[str, Any]]
+"""A statement and its parameters: one statement for all rows is compiled once."""
 
 
 @dataclass(slots=True, eq=False)
 class Write:
-    """Hold statements that belong together, and `done` while somebody waits for them.
+    """Hold changes that belong together, and `done` while somebody waits for them.
 
     One with an `undo` may be refused; `undo` then takes its place, since a commit whose confirmation was lost may have
     been made all the same.
     """
 
-    statements: Sequence[sa.Executable]
-    undo: sa.Executable | None = None
+    changes: Sequence[Change]
+    undo: Change | None = None
     done: asyncio.Future[None] | None = None
 
     def refuse(self) -> None:
         """Tell who waits that this won't be stored, and make sure of it."""
         if self.undo is not None:
-            self.statements, self.undo = [self.undo], None
+            self.changes, self.undo = [self.undo], None
             self.fail()
 
     def fail(self) -> None:
@@ -85,9 +88,9 @@ class Writer:
         if lost := len(self._group) + len(self._waiting):
             log.error("%d changes couldn't be written to the job store: some jobs will be run again", lost)
 
-    def soon(self, *statements: sa.Executable) -> None:
+    def soon(self, *changes: Change) -> None:
         """Write when it is their turn."""
-        self._put(Write(statements))
+        self._put(Write(changes))
 
     async def settle(self) -> None:
         """Return when everything until now is durable, however long that takes."""
@@ -95,12 +98,12 @@ class Writer:
         self._put(Write((), done=done))
         await done
 
-    async def now(self, *statements: sa.Executable, undo: sa.Executable) -> None:
-        """Return when the statements are durable; else raise UserError, after which `undo` was or will be run."""
+    async def now(self, *changes: Change, undo: Change) -> None:
+        """Return when the changes are durable; else raise UserError, after which `undo` was or will be run."""
         if self._failing:
             raise UserError(_NOT_STORED)
         done = _future()
-        self._put(Write(statements, undo, done))
+        self._put(Write(changes, undo, done))
         try:
             await asyncio.wait_for(done, _WAIT_S)
         except TimeoutError:
@@ -164,8 +167,8 @@ class Writer:
     async def _commit(self, group: list[Write]) -> None:
         async with self._engine.begin() as connection:
             for write in group:
-                for statement in write.statements:
-                    await connection.execute(statement)
+                for statement, parameters in write.changes:
+                    await connection.execute(statement, parameters)
         if self._failing:
             log.info("the job store is written again")
         self._failing = False
