@@ -5,16 +5,17 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from PIL import Image, ImageChops
 
 from bot.inference.batch import BatchRun
 from bot.inference.device import Device
+from bot.inference.hub import find_model
 from bot.inference.messages import Answered, Batch, BatchItem, Event
 from bot.inference.models import ModelCache
-from bot.inference.pipelines.imagine import ImaginePipeline, ImagineRequest, ImagineResult, ImagineSettings
+from bot.inference.pipelines.imagine import ImaginePipeline, ImagineRequest, ImagineResult, ImagineSettings, Painter
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what libraries say of their own next versions
 CPU = Device("cpu", threads=1)
@@ -90,3 +91,59 @@ def test_guests_between_the_steps_change_nothing(models: ModelCache) -> None:
     alone = paint(models, [request("a blue heart", 3)])
     disturbed = paint(models, [request("a blue heart", 3)], draw_random_numbers)
     assert difference(alone[0], disturbed[0]) == 0
+
+
+class Full:
+    """Be a device's memory that has room for one picture at most, and only once memory is saved."""
+
+    def __init__(self, pipe: Any, *, ever: bool = True) -> None:
+        self._call, self._pipe, self._ever = type(pipe).__call__, pipe, ever
+        self.asked: list[int] = []
+
+    def __call__(self, **arguments: Any) -> Any:
+        import torch
+
+        self.asked.append(len(arguments["prompt"]))
+        if len(arguments["prompt"]) > 1 or not (self._pipe.vae.use_tiling and self._ever):
+            raise torch.OutOfMemoryError
+        return self._call(self._pipe, **arguments)
+
+
+@pytest.fixture
+def painter(prepared: dict[str, Path]) -> Painter:
+    return Painter(find_model(f"path:{prepared['emoji-sd']}"), CPU)
+
+
+def out_of_memory(painter: Painter, full: Full, requests: Sequence[ImagineRequest]) -> list[Any]:
+    """Return the outcomes of a batch for which memory runs out."""
+    painter.pipe, pipe = cast("Any", full), painter.pipe
+    for name in ("vae", "scheduler", "enable_attention_slicing", "unet", "vae_scale_factor"):
+        setattr(full, name, getattr(pipe, name))
+    items = tuple(BatchItem(str(index), request) for index, request in enumerate(requests))
+    line, models = Line(lambda: None), ModelCache(CPU, budget_bytes=1 << 30, idle_unload_s=60.0)
+    models.get("bundled:emoji-sd", lambda *_: painter)
+    BatchRun(Batch("imagine", items), ImaginePipeline(ImagineSettings()), models, CPU, line).report()
+    return [line.results[item.job_id] for item in items]
+
+
+def test_pictures_are_made_one_by_one_with_less_memory_when_it_runs_out(painter: Painter) -> None:
+    full = Full(painter.pipe)
+    results = out_of_memory(painter, full, [request("a cat", 1), request("a dog", 2)])
+    assert all(isinstance(result, ImagineResult) for result in results)
+    assert full.asked == [2, 1, 1, 1]
+
+
+def test_who_asks_for_what_never_fits_reads_what_to_try(painter: Painter) -> None:
+    full = Full(painter.pipe, ever=False)
+    several, one = out_of_memory(painter, full, [request("a cat", 1, count=2), request("a dog", 2)])
+    assert str(several.error) == "There isn't enough memory for 2 pictures at once. Try one."
+    assert "Try another model" in str(one.error), "this one makes 64x64 pixels and nothing else"
+
+
+def test_a_smaller_size_is_named(painter: Painter) -> None:
+    painter._meta = {"defaults": {"width": 1024, "height": 768}}
+    pipeline = ImaginePipeline(ImagineSettings())
+    too_large = pipeline.too_large(request("a cat", 1), lambda _: painter)
+    assert str(too_large).endswith("Try 712x536.")
+    painter._fitted = {(512, 512), (768, 768)}
+    assert str(pipeline.too_large(request("a cat", 1), lambda _: painter)).endswith("Try 768x768.")

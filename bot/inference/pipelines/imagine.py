@@ -168,8 +168,12 @@ class ImaginePipeline(Pipeline):
         if request.count > 1:
             return OutOfMemory("There isn't enough memory for {count} pictures at once. Try one.", count=request.count)
         painter: Painter | None = loaded(request.model)
-        width, height = painter.smaller(painter.plan(request)) if painter else (256, 256)
-        return OutOfMemory("There isn't enough memory for this size. Try {width}x{height}.", width=width, height=height)
+        size = painter.smaller(painter.plan(request)) if painter else None
+        if size is None:
+            return OutOfMemory("There isn't enough memory for this model's pictures here. Try another model.")
+        return OutOfMemory(
+            "There isn't enough memory for this size. Try {width}x{height}.", width=size[0], height=size[1]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +221,14 @@ class Painter:
             getattr(target, save, lambda: None)()
         return True
 
-    def smaller(self, plan: _Plan) -> tuple[int, int]:
-        """Return the largest size that fitted before and is smaller than this one, else one of half the pixels."""
-        fitted = [(w, h) for w, h in self._fitted if w * h < plan.width * plan.height]
-        half = [max(64, int(side * _SMALLER) // 8 * 8) for side in (plan.width, plan.height)]
-        return max(fitted, key=lambda size: size[0] * size[1], default=(half[0], half[1]))
+    def smaller(self, plan: _Plan) -> tuple[int, int] | None:
+        """Return the largest size that fitted before and is smaller, else one of half the pixels, if there is one."""
+        fitted = [(width, height) for width, height in self._fitted if width * height < plan.width * plan.height]
+        if fitted:
+            return max(fitted, key=lambda size: size[0] * size[1])
+        width, height = (int(side * _SMALLER) // 8 * 8 for side in (plan.width, plan.height))
+        sizes = self._meta.get("sizes")
+        return None if min(width, height) < 64 or (sizes and f"{width}x{height}" not in sizes) else (width, height)
 
     def plan(self, request: ImagineRequest) -> _Plan:
         """Fill in the model's own defaults; raise BadInput for a size that it can't make."""
