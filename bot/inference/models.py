@@ -95,6 +95,8 @@ class ModelCache:
             self._device.empty_cache()
 
     def _load(self, reference: str, loader: Loader, on_fetch: OnFetch) -> _Entry:
+        from safetensors import SafetensorError
+
         started = time.monotonic()
         files = find_model(reference, on_fetch)
         self._make_room(files.size_bytes)
@@ -103,7 +105,7 @@ class ModelCache:
                 model = loader(files, self._device)
         except UserError:
             raise
-        except (OSError, ValueError, KeyError, ImportError) as error:
+        except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
             raise _unloadable(files, error) from error
         entry = _Entry(model, measured_bytes(model) or files.size_bytes, time.monotonic())
         self._entries[reference] = entry

@@ -157,6 +157,15 @@ def test_a_terminal_gets_no_commands_of_a_text(tmp_path: Path) -> None:
     assert shown.startswith("[2Jgood minilm-sentiment@")
 
 
+def test_damaged_weights_are_one_line(tmp_path: Path) -> None:
+    folder = tiny_sentiment(tmp_path / "my-model")
+    (folder / "model.safetensors").write_bytes(b"half of what it was")
+    run = hubcord("sentiment", "hi", "--model", f"path:{folder}", cwd=tmp_path)
+    assert run.returncode == 1
+    assert run.stderr.decode().startswith("job 1: The model my-model can't be loaded for this. SafetensorError: ")
+    assert len(run.stderr.splitlines()) == 1
+
+
 def test_a_model_of_another_kind_is_one_line(tmp_path: Path) -> None:
     run = hubcord("sentiment", "hi", "--model", "bundled:bergamot-en-pt", cwd=tmp_path)
     (line,) = run.stderr.decode().splitlines()
