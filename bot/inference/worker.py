@@ -47,6 +47,7 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
     """Serve the parent until it says stop. This is the entry point of the worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     _let_the_bot_go_first()
+    os.dup2(2, 1)  # libraries print here; standard output belongs to the answers of the command line
     _quiet_libraries(options.log_level)
     inbox = Inbox(connection, on_orphaned=lambda: os._exit(0))  # whatever it is doing
     threading.Thread(target=inbox.listen, name="inbox", daemon=True).start()

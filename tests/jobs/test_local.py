@@ -82,6 +82,13 @@ async def test_texts_are_classified_in_one_batch(engine: Engine, tiny: str) -> N
     assert set(device_of(engine).loaded) == {tiny}
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux shows a process's files")
+async def test_what_libraries_print_is_kept_off_standard_output(engine: Engine, tiny: str) -> None:
+    await (await engine.submit("sentiment", SentimentRequest(model=tiny, text="good"), ALICE)).outcome()
+    files = Path(f"/proc/{device_of(engine).pid}/fd")
+    assert (files / "1").samefile(files / "2")
+
+
 async def test_a_missing_model_is_a_sentence_and_the_worker_goes_on(engine: Engine, tiny: str, tmp_path: Path) -> None:
     bad = await engine.submit("sentiment", SentimentRequest(model=f"path:{tmp_path}/nowhere", text="x"), ALICE)
     with pytest.raises(UserError, match="There is no model at nowhere"):

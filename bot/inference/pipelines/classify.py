@@ -194,7 +194,7 @@ def _load_torchvision(files: ModelFiles, device: Device) -> _ImageClassifier:
     from torchvision import models
 
     builder, weights = _find_torchvision(files.reference.name)
-    model = models.get_model(builder, weights=weights)
+    model = models.get_model(builder, weights=weights, progress=False)
     shown = f"{builder}@{weights.name}"
     return _ImageClassifier(model, weights.transforms(), list(weights.meta["categories"]), shown, device)
 
