@@ -18,9 +18,19 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from bot.bundled import classify, sentiment, translate
-from bot.bundled.catalog import BUNDLED, STAMP, BundledModel, bundled_model, prepared_folder, source_folder
+from bot.bundled.catalog import (
+    BUNDLED,
+    CACHE_VARIABLE,
+    STAMP,
+    BundledModel,
+    bundled_model,
+    cache_root,
+    prepared_folder,
+    source_folder,
+)
 from bot.bundled.packages import package_folder
 from bot.bundled.stamp import expected_revision, expected_stamp
+from bot.errors import ModelUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,10 +51,19 @@ def prepare(
 ) -> dict[str, Path]:
     """Build what is missing or out of date of the named models (all by default) and return their folders.
 
-    `report` gets one line for each model. Raises ModelUnavailable when a pip package is missing, naming it.
+    `report` gets one line for each model. Raises ModelUnavailable when a pip package is missing, naming it, and when
+    the cache can't be written.
     """
     wanted = [bundled_model(name) for name in (BUNDLED if names is None else names)]
-    return {model.name: _prepare(model, prepared_folder(model.name, cache=cache), report) for model in wanted}
+    try:
+        return {model.name: _prepare(model, prepared_folder(model.name, cache=cache), report) for model in wanted}
+    except OSError as error:
+        raise ModelUnavailable(
+            "The models can't be made ready in {folder}: {why}. Set {variable} to a folder with room to write.",
+            folder=cache or cache_root(),
+            why=error.strerror or error,
+            variable=CACHE_VARIABLE,
+        ) from error
 
 
 def _prepare(model: BundledModel, folder: Path, report: Report) -> Path:

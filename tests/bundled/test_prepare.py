@@ -61,6 +61,12 @@ def test_second_time_does_nothing(workshop: Workshop) -> None:
     assert workshop.left() == {NAME}
 
 
+def test_a_cache_that_cannot_be_written_is_named(workshop: Workshop) -> None:
+    workshop.cache.write_text("a file where the folder should be")
+    with pytest.raises(ModelUnavailable, match=r"can't be made ready in .*cache: .*HUBCORD_CACHE"):
+        workshop.prepare()
+
+
 def test_ready_models_need_no_lock(workshop: Workshop) -> None:
     folder = workshop.prepare()
     lock = folder.with_name(f".{NAME}.lock")
