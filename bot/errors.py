@@ -18,6 +18,8 @@ from typing import Any
 
 from bot.texts import translate
 
+_BRIEF_CHARS = 300
+
 
 class UserError(Exception):
     """Say in one or two sentences what went wrong and what to do now.
@@ -71,5 +73,6 @@ class ConfigError(UserError):
 
 
 def brief(error: BaseException) -> str:
-    """Return an error's kind and the first line of what it says, for the person who hosts the bot."""
-    return f"{type(error).__name__}: {error}".partition("\n")[0]
+    """Return an error's kind and the beginning of what it says, in one line, for the person who hosts the bot."""
+    line = " ".join(f"{type(error).__name__}: {error}".split())
+    return line if len(line) <= _BRIEF_CHARS else f"{line[:_BRIEF_CHARS]}…"
