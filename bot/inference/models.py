@@ -13,7 +13,6 @@ from typing import Any
 from bot.errors import ModelUnavailable, UserError, brief
 from bot.inference.collector import no_collection
 from bot.inference.device import Device
-from bot.inference.failures import Failures
 from bot.inference.hub import ModelFiles, OnFetch, find_model
 
 log = logging.getLogger(__name__)
@@ -44,7 +43,6 @@ class ModelCache:
         self._idle_unload_s = idle_unload_s
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._scopes: list[_Scope] = []
-        self._failures = Failures()
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -73,8 +71,7 @@ class ModelCache:
         """Return the model of `reference`; raise ModelUnavailable when it can't be found or loaded."""
         entry = self._entries.get(reference)
         if entry is None:
-            with self._failures.trying(reference):
-                entry = self._load(reference, loader, on_fetch)
+            entry = self._load(reference, loader, on_fetch)
         self._use(reference)
         self._entries.move_to_end(reference)
         entry.used_at = time.monotonic()
