@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +16,6 @@ from bot.inference.pipeline import Failure, Loaded, Outcome, Pipeline, Request, 
 if TYPE_CHECKING:
     from bot.inference.hub import ModelFiles
 
-log = logging.getLogger(__name__)
 Model = TypeVar("Model")
 
 
@@ -147,7 +145,9 @@ class BatchContext:
         """Return a model, loaded if it isn't in memory; raise ModelUnavailable."""
         if self._cache.peek(reference) is None:
             self._line.send(Loading(reference))
-        model: Model = self._cache.get(reference, loader, lambda share: self._line.send(Loading(reference, share)))
+        model: Model = self._cache.get(
+            reference, loader, lambda share: self._line.send(Loading(reference, share)), self._pipeline.accepts
+        )
         self._line.send(Started())
         return model
 
@@ -197,8 +197,6 @@ def _outcome(answer: Result | Exception) -> Outcome:
     if isinstance(answer, Result):
         return answer
     if isinstance(answer, UserError):
-        if "hint" in answer.values:
-            log.warning("%s %s", answer, answer.values["hint"])
         return Failure(answer)
     return Failure(traceback="".join(traceback.format_exception(answer)))
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+OnBytes = Callable[[float], None]
+"""Hears how many bytes were written in all."""
+_BYTES = "huggingface_hub.snapshot_download"
+"""What huggingface_hub calls the bar of the bytes written to disk; it has others too."""
 
-def progress_bar(on_fetch: Callable[[float], None]) -> type[Any]:
-    """Return a tqdm class for huggingface_hub that draws nothing and reports the share that is fetched."""
-    from tqdm import tqdm
 
-    class Silent(tqdm):  # type: ignore[misc]
-        """Report the share of files or bytes instead of drawing."""
+def progress_bar(on_bytes: OnBytes) -> type[Any]:
+    """Return a tqdm class for huggingface_hub that draws nothing and reports the bytes."""
+    from huggingface_hub.utils.tqdm import tqdm
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs.pop("name", None)
-            kwargs["disable"] = False
-            super().__init__(*args, **{**kwargs, "file": _Nowhere()})
+    class Silent(tqdm):
+        """Report the bytes instead of drawing."""
+
+        def __init__(self, *args: Any, name: str | None = None, **kwargs: Any) -> None:
+            self._counts, self._bytes = name == _BYTES, 0.0
+            super().__init__(*args, **{**kwargs, "disable": False, "file": _Nowhere()})  # type: ignore[no-untyped-call]
 
         def update(self, n: float | None = 1) -> bool | None:
+            self._bytes += n or 0
+            if self._counts:
+                on_bytes(self._bytes)
             shown: bool | None = super().update(n)
-            if self.total:
-                on_fetch(min(1.0, self.n / self.total))
             return shown
 
     return Silent

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.errors import ModelUnavailable, UserError, brief
+from bot.inference.accepts import ANYTHING, Accepts
 from bot.inference.collector import no_collection
 from bot.inference.device import Device
-from bot.inference.hub import ModelFiles, OnFetch, find_model
+from bot.inference.fetch import OnFetch
+from bot.inference.hub import ModelFiles, find_model
+from bot.inference.missing import MissingModels
 
 log = logging.getLogger(__name__)
 Loader = Callable[[ModelFiles, Device], Any]
@@ -43,6 +46,7 @@ class ModelCache:
         self._idle_unload_s = idle_unload_s
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._scopes: list[_Scope] = []
+        self._missing = MissingModels()
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -67,11 +71,14 @@ class ModelCache:
         finally:
             self._scopes.remove(scope)
 
-    def get(self, reference: str, loader: Loader, on_fetch: OnFetch = lambda _: None) -> Any:
-        """Return the model of `reference`; raise ModelUnavailable when it can't be found or loaded."""
+    def get(
+        self, reference: str, loader: Loader, on_fetch: OnFetch = lambda _: None, accepts: Accepts = ANYTHING
+    ) -> Any:
+        """Return the model of `reference`; raise ModelUnavailable when it can't be found, used or loaded."""
         entry = self._entries.get(reference)
         if entry is None:
-            entry = self._load(reference, loader, on_fetch)
+            with self._missing.told_once(reference):
+                entry = self._load(reference, loader, on_fetch, accepts)
         self._use(reference)
         self._entries.move_to_end(reference)
         entry.used_at = time.monotonic()
@@ -94,11 +101,11 @@ class ModelCache:
         if idle:
             self._device.empty_cache()
 
-    def _load(self, reference: str, loader: Loader, on_fetch: OnFetch) -> _Entry:
+    def _load(self, reference: str, loader: Loader, on_fetch: OnFetch, accepts: Accepts) -> _Entry:
         from safetensors import SafetensorError
 
         started = time.monotonic()
-        files = find_model(reference, on_fetch)
+        files = find_model(reference, on_fetch, accepts)
         self._make_room(files.size_bytes)
         try:
             with no_collection():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from bot.errors import OutOfMemory, UserError
+from bot.inference.accepts import ANYTHING, Accepts
 
 if TYPE_CHECKING:
     from bot.inference.device import Device
@@ -114,6 +115,9 @@ class Context(Protocol):
 
 class Pipeline(ABC):
     """Run batches of one task's requests."""
+
+    accepts: ClassVar[Accepts] = ANYTHING
+    """What models it can use; asked before a model's weights are fetched."""
 
     @abstractmethod
     def run(self, requests: Sequence[Any], context: Context) -> Iterator[Answers]:

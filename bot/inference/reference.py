@@ -15,13 +15,14 @@ from pathlib import PurePath
 
 from bot.errors import BadInput
 
-FORMS = "hf:ORG/NAME@REVISION, torchvision:NAME, path:FOLDER or bundled:NAME"
+HOW_TO_WRITE = "hf:ORG/NAME@REVISION, torchvision:NAME, path:FOLDER or bundled:NAME"
 _VALID = {
     "hf": re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?"),
     "torchvision": re.compile(r"\w+(\.\w+)?"),
     "path": re.compile(r".+", re.DOTALL),
     "bundled": re.compile(r"[\w.-]+"),
 }
+FORMS = frozenset(_VALID)
 _REVISION_SHOWN = 8
 
 
@@ -34,6 +35,11 @@ class ModelReference:
     revision: str | None = None
 
     @property
+    def text(self) -> str:
+        """Return the reference as it is written in the configuration."""
+        return f"{self.scheme}:{self.name}" + (f"@{self.revision}" if self.revision else "")
+
+    @property
     def short_name(self) -> str:
         """Return the name that people see: no scheme, no folders of the host's machine."""
         return PurePath(self.name).name if self.scheme == "path" else self.name
@@ -44,7 +50,7 @@ def parse_reference(text: str) -> ModelReference:
     scheme, colon, rest = text.strip().partition(":")
     pattern = _VALID.get(scheme)
     if not colon or pattern is None or not pattern.fullmatch(rest):
-        raise BadInput("“{text}” is no model reference. Write {forms}.", text=text[:100], forms=FORMS)
+        raise BadInput("“{text}” is no model reference. Write {forms}.", text=text[:100], forms=HOW_TO_WRITE)
     if scheme != "hf":
         return ModelReference(scheme, rest)
     name, _, revision = rest.partition("@")

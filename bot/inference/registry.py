@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
+from bot.inference.accepts import Accepts
 from bot.inference.pipeline import Pipeline, Request, Result
 from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, ClassifySettings
 from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, ImagineSettings
@@ -30,8 +31,16 @@ class Task:
 
     def make_pipeline(self, settings: TaskSettings) -> Pipeline:
         """Import and make the pipeline; call this in a worker process."""
+        return cast("Pipeline", self._pipeline_type()(settings))
+
+    @property
+    def accepts(self) -> Accepts:
+        """Return what models the task can use."""
+        return cast("type[Pipeline]", self._pipeline_type()).accepts
+
+    def _pipeline_type(self) -> Any:
         module, _, name = self.pipeline.partition(":")
-        return cast("Pipeline", getattr(importlib.import_module(module), name)(settings))
+        return getattr(importlib.import_module(module), name)
 
 
 _PIPELINES = "bot.inference.pipelines"

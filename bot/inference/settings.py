@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bot.errors import BadInput
-from bot.inference.reference import FORMS, parse_reference
+from bot.inference.reference import HOW_TO_WRITE, parse_reference
 
 
 def _checked(text: str) -> str:
     try:
         parse_reference(text)
     except BadInput:
-        raise ValueError(f"a model reference is {FORMS}") from None
+        raise ValueError(f"a model reference is {HOW_TO_WRITE}") from None
     return text
 
 

@@ -147,7 +147,7 @@ def _quiet_libraries(level: int) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s worker %(name)s: %(message)s")
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    for library in ("transformers", "diffusers", "huggingface_hub", "torchvision", "PIL"):
+    for library in ("transformers", "diffusers", "huggingface_hub", "httpx2", "torchvision", "PIL"):
         logging.getLogger(library).setLevel(max(level, logging.ERROR))
     logging.captureWarnings(capture=True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)

@@ -1,6 +1,7 @@
 """Serve small repositories as a Hugging Face Hub on this machine.
 
-Weights are LFS files: the hub redirects to another origin, as the real one does. `requests` is the log.
+Weights are LFS files: the hub redirects to another origin, as the real one does. `requests` is the log; `faults` are
+what goes wrong.
 """
 
 from __future__ import annotations
@@ -18,15 +19,32 @@ from urllib.parse import unquote, urlsplit
 
 @dataclass
 class Repository:
-    """Hold one repository at one commit. `gated` is the status that its files answer with, or None."""
+    """Hold one repository at one commit.
+
+    Only who brings the token `reader` sees a private one. A gated one is seen by all, its files by the `reader`.
+    """
 
     folder: Path
     sha: str
-    gated: int | None = None
+    gated: bool = False
+    private: bool = False
+    reader: str = ""
 
     def files(self) -> list[str]:
         """Return the names of all files."""
         return sorted(str(f.relative_to(self.folder)) for f in self.folder.rglob("*") if f.is_file())
+
+
+@dataclass
+class Fault:
+    """Let `times` requests whose path contains `path` fail: by a status, or by a file that is cut or damaged."""
+
+    path: str
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    cut_after: int = 0
+    damaged: bool = False
+    times: int = 1_000
 
 
 @dataclass
@@ -35,14 +53,27 @@ class LoopbackHub:
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    ranges: list[str] = field(default_factory=list)
+    """What parts of files were asked for."""
+    tokens: set[tuple[str, str]] = field(default_factory=set)
+    """Which token came to which server."""
     url: str = ""
     files_url: str = ""
 
-    def add(self, name: str, folder: Path, *, gated: int | None = None) -> str:
+    def add(self, name: str, folder: Path, *, gated: bool = False, private: bool = False, reader: str = "") -> str:
         """Serve a folder as repository `name`; return its commit."""
         sha = hashlib.sha1(name.encode()).hexdigest()  # noqa: S324 - a commit's name, no secret
-        self.repositories[name] = Repository(folder, sha, gated)
+        self.repositories[name] = Repository(folder, sha, gated, private, reader)
         return sha
+
+    def fault(self, path: str) -> Fault | None:
+        """Return what goes wrong with this request."""
+        for fault in self.faults:
+            if fault.path in path and fault.times > 0:
+                fault.times -= 1
+                return fault
+        return None
 
 
 @contextlib.contextmanager
@@ -67,11 +98,21 @@ def _server(hub: LoopbackHub, handler: type[_Handler]) -> Iterator[str]:
 
 class _Handler(BaseHTTPRequestHandler):
     hub: LoopbackHub
+    fault: Fault | None = None
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         self.hub.requests.append(f"{self.command} {self.path}")
+        self.hub.tokens.add((type(self).__bases__[0].__name__, self.token))
+        self.fault = self.hub.fault(self.path)
+        if self.fault and self.fault.status:
+            self.reply(self.fault.status, b"", **self.fault.headers)
+            return
         self.route(unquote(urlsplit(self.path).path).strip("/").split("/"))
+
+    @property
+    def token(self) -> str:
+        return self.headers.get("Authorization", "").removeprefix("Bearer ")
 
     do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
 
@@ -94,7 +135,25 @@ class _Handler(BaseHTTPRequestHandler):
 class _FileHandler(_Handler):
     def route(self, parts: list[str]) -> None:
         repository = self.hub.repositories["/".join(parts[:2])]
-        self.reply(200, (repository.folder / "/".join(parts[2:])).read_bytes())
+        content = (repository.folder / "/".join(parts[2:])).read_bytes()
+        asked = self.headers.get("Range", "").removeprefix("bytes=")
+        self.hub.ranges += [f"bytes={asked}"] if asked else []
+        start, _, end = asked.partition("-")
+        body = content[int(start or 0) : int(end) + 1 if end else None]
+        place = f"bytes {start}-{int(start or 0) + len(body) - 1}/{len(content)}" if asked else ""
+        self._send(body, place, self.fault or Fault(""))
+
+    def _send(self, body: bytes, place: str, fault: Fault) -> None:
+        """Send a file or its part at a `place`; a connection that is cut has promised all."""
+        if fault.damaged:
+            body = body[:-1] + bytes([body[-1] ^ 1])
+        self.send_response(206 if place else 200)
+        self.send_header("Content-Length", str(len(body)))
+        if place:
+            self.send_header("Content-Range", place)
+        self.end_headers()
+        self.wfile.write(body[: fault.cut_after or None])
+        self.close_connection = bool(fault.cut_after)
 
 
 class _HubHandler(_Handler):
@@ -102,7 +161,7 @@ class _HubHandler(_Handler):
         api = parts[:2] == ["api", "models"]
         name = "/".join(parts[2:4] if api else parts[:2])
         repository = self.hub.repositories.get(name)
-        if repository is None:
+        if repository is None or (repository.private and self.token != repository.reader):
             self.reply(401, X_Error_Message="Repository not found", X_Error_Code="RepoNotFound")
         elif api:
             self._api(name, repository, parts[4:])
@@ -117,12 +176,19 @@ class _HubHandler(_Handler):
         else:
             siblings = [{"rfilename": file} for file in repository.files()]
             self._json(
-                {"id": name, "sha": repository.sha, "siblings": siblings, "private": False, "gated": False, "tags": []}
+                {
+                    "id": name,
+                    "sha": repository.sha,
+                    "siblings": siblings,
+                    "private": repository.private,
+                    "gated": "auto" if repository.gated else False,
+                    "tags": ["license:apache-2.0"],
+                }
             )
 
     def _resolve(self, name: str, repository: Repository, *, revision: str, path: str) -> None:
-        if repository.gated:
-            self.reply(repository.gated, X_Error_Code="GatedRepo", X_Error_Message="Access is restricted")
+        if repository.gated and self.token != repository.reader:
+            self.reply(403 if self.token else 401, X_Error_Code="GatedRepo", X_Error_Message="Access is restricted")
         elif revision not in ("main", repository.sha):
             self.reply(404, X_Error_Code="RevisionNotFound")
         elif path not in repository.files():
@@ -133,7 +199,7 @@ class _HubHandler(_Handler):
     def _file(self, name: str, repository: Repository, path: str) -> None:
         content = (repository.folder / path).read_bytes()
         if not path.endswith(".safetensors"):
-            self.reply(200, content, ETag=f'"{hashlib.sha1(content).hexdigest()}"', X_Repo_Commit=repository.sha)  # noqa: S324
+            self.reply(200, content, ETag=f'"{_git_hash(content)}"', X_Repo_Commit=repository.sha)
             return
         self.reply(
             302,
@@ -153,4 +219,8 @@ def _entry(repository: Repository, file: str) -> dict[str, object]:
     if file.endswith(".safetensors"):
         oid = hashlib.sha256(content).hexdigest()
         entry["lfs"] = {"oid": oid, "size": len(content), "pointerSize": 130}
-    return entry | {"oid": hashlib.sha1(content).hexdigest()}  # noqa: S324
+    return entry | {"oid": _git_hash(content)}
+
+
+def _git_hash(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # noqa: S324 - as git does

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from bot.errors import BadInput, ModelUnavailable
+from bot.inference.accepts import FOLDERS, Accepts
 from bot.inference.device import Device
 from bot.inference.examples import pictures
 from bot.inference.hub import ModelFiles
@@ -19,6 +21,11 @@ from bot.inference.precision import Probe, fit
 from bot.inference.settings import ModelSettings, References
 
 MAX_TOP = 20
+_ACCEPTS = Accepts(
+    "image classification models (…ForImageClassification, or torchvision's)",
+    re.compile(r"\w+ForImageClassification(WithTeacher)?").fullmatch,
+    FOLDERS | {"torchvision"},
+)
 _THUMBNAIL_PIXELS = 160
 
 
@@ -80,6 +87,8 @@ class ClassifySettings(ModelSettings):
 
 class ClassifyPipeline(Pipeline):
     """Classify batches of pictures."""
+
+    accepts = _ACCEPTS
 
     def __init__(self, settings: ClassifySettings) -> None:
         self._settings = settings
@@ -179,7 +188,7 @@ def _load_folder(files: ModelFiles, device: Device) -> _ImageClassifier:
     """Load a classifier of transformers."""
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-    processor = AutoImageProcessor.from_pretrained(files.folder)
+    processor = AutoImageProcessor.from_pretrained(files.folder, trust_remote_code=False)
     model = AutoModelForImageClassification.from_pretrained(files.folder, use_safetensors=True, dtype=device.dtype)
     labels = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from bot.errors import BadInput, JobCancelled, OutOfMemory, UserError
+from bot.inference.accepts import Accepts
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
 from bot.inference.pictures import Parameters, encode_png
@@ -20,6 +21,15 @@ from bot.inference.settings import ModelSettings, References
 
 MAX_PROMPT_CHARS = 1_000
 MAX_SEED = 2**32 - 1
+
+
+def _is_text_to_image(pipeline: str) -> bool:
+    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
+
+    return pipeline in {known.__name__ for known in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()}
+
+
+_ACCEPTS = Accepts("text-to-image pipelines of diffusers (StableDiffusionPipeline, FluxPipeline, …)", _is_text_to_image)
 _UNIT_PIXELS = 512 * 512
 _DEFAULT_STEPS = 50
 _SMALLER = 0.7
@@ -134,6 +144,8 @@ def read_size(text: str) -> tuple[int, int]:
 
 class ImaginePipeline(Pipeline):
     """Make batches of pictures."""
+
+    accepts = _ACCEPTS
 
     def __init__(self, settings: ImagineSettings) -> None:
         self._settings = settings

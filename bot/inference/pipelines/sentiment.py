@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from bot.errors import BadInput
+from bot.inference.accepts import Accepts
 from bot.inference.device import Device
 from bot.inference.examples import SENTENCES
 from bot.inference.grouping import group_by_length
@@ -19,6 +21,9 @@ from bot.inference.settings import ModelSettings, References
 
 MAX_CHARS = 20_000
 _DEFAULT_MAX_TOKENS = 512
+_ACCEPTS = Accepts(
+    "text classification models (…ForSequenceClassification)", re.compile(r"\w+ForSequenceClassification").fullmatch
+)
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"}
 
 
@@ -62,6 +67,8 @@ class SentimentSettings(ModelSettings):
 class SentimentPipeline(Pipeline):
     """Classify batches of texts."""
 
+    accepts = _ACCEPTS
+
     def __init__(self, settings: SentimentSettings) -> None:
         self._settings = settings
 
@@ -96,9 +103,9 @@ class _TextClassifier:
 
         self.shown = files.shown
         self.device = device.name
-        self.tokenizer = AutoTokenizer.from_pretrained(files.folder)
+        self.tokenizer = AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False)
         model = AutoModelForSequenceClassification.from_pretrained(
-            files.folder, dtype=device.dtype, use_safetensors=True
+            files.folder, dtype=device.dtype, use_safetensors=True, trust_remote_code=False
         )
         self.max_tokens = _max_tokens(self.tokenizer, model.config)
         self.model = fit(model.to(device.name).eval(), self._probe, files, device)

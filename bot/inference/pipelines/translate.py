@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from bot.errors import BadInput, JobCancelled
+from bot.inference.accepts import Accepts
 from bot.inference.device import Device
 from bot.inference.examples import SENTENCES
 from bot.inference.grouping import group_by_length
@@ -21,6 +22,17 @@ from bot.inference.sentences import Piece, split_text
 from bot.inference.settings import Frozen, Reference, TaskSettings
 
 MAX_CHARS = 6_000
+
+
+def _is_translator(architecture: str) -> bool:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+
+    return architecture in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values()
+
+
+_ACCEPTS = Accepts(
+    "sequence-to-sequence models of text (MarianMTModel, FSMTForConditionalGeneration, …)", _is_translator
+)
 _LONGEST_TOKENS = 512
 _PROBE_SENTENCES, _PROBE_TOKENS = 6, 8
 
@@ -167,6 +179,8 @@ def read_language(text: str) -> str:
 class TranslatePipeline(Pipeline):
     """Translate batches of texts into one language."""
 
+    accepts = _ACCEPTS
+
     def __init__(self, settings: TranslateSettings) -> None:
         self._settings = settings
 
@@ -217,8 +231,10 @@ class _Translator:
 
         self._shown = files.shown
         self._device = device.name
-        self._tokenizer = AutoTokenizer.from_pretrained(files.folder)
-        model = AutoModelForSeq2SeqLM.from_pretrained(files.folder, dtype=device.dtype, use_safetensors=True)
+        self._tokenizer = AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False)
+        model = AutoModelForSeq2SeqLM.from_pretrained(
+            files.folder, dtype=device.dtype, use_safetensors=True, trust_remote_code=False
+        )
         self.model = fit(model.to(device.name).eval(), self._probe, files, device)
 
     def _probe(self, model: Any) -> Probe:

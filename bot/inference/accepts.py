@@ -1,0 +1,43 @@
+"""Say what models a task can use, decided from a model's own configuration before its weights are fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.inference.access import unavailable
+from bot.inference.reference import FORMS, ModelReference
+
+FOLDERS = frozenset({"hf", "path", "bundled"})
+"""The forms of reference that lead to a folder in hub format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """Name the models of a task: `what` for people, `fits` by the name of an architecture or of a pipeline's class.
+
+    `forms` are the forms of reference that may name one; those without a folder have no architecture to look at.
+    """
+
+    what: str
+    fits: Callable[[str], object]
+    forms: Container[str] = FOLDERS
+
+    def check(self, reference: ModelReference, config: Mapping[str, Any]) -> None:
+        """Raise ModelUnavailable for a model that the task has no use for."""
+        if reference.scheme not in self.forms:
+            raise unavailable(reference, f"The command takes {self.what}.")
+        kinds = architectures(config)
+        if reference.scheme in FOLDERS and not any(map(self.fits, kinds or [""])):
+            found = " and ".join(kinds) or "a model of an unknown kind"
+            raise unavailable(reference, f"It is {found}, but the command takes {self.what}.")
+
+
+def architectures(config: Mapping[str, Any]) -> list[str]:
+    """Return what kinds of model a config.json or model_index.json names."""
+    named = config.get("_class_name") or config.get("architectures") or config.get("architecture") or []
+    return [named] if isinstance(named, str) else [name for name in named if isinstance(name, str)]
+
+
+ANYTHING = Accepts("models of any kind", lambda _name: True, FORMS)

@@ -1,0 +1,94 @@
+"""Say why a model isn't there: one sentence for members; for the host what it is, and the two steps to mend it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from typing import Any
+
+from bot.errors import ModelUnavailable
+from bot.inference.reference import ModelReference
+
+NO_SAFETENSORS = "It has no weights in safetensors form. Other forms can run code, so they are never loaded."
+_TOKEN = "give hubcord a token of an account that may: set HF_TOKEN, or run `hf auth login`"  # noqa: S105
+_HINTS = {
+    "GatedRepoError": f"Its licence must be accepted first. 1. Accept it at {{page}} . 2. Then {_TOKEN}.",
+    "RepositoryNotFoundError": f"There is no such repository, or it is private. 1. Check the name at {{page}} . "
+    f"2. If it is private, {_TOKEN}.",
+    "RevisionNotFoundError": "It has no revision {revision}. 1. Find one at {page}/commits/main . "
+    "2. Write hf:{name}@COMMIT into the configuration.",
+    "DisabledRepoError": "The Hub has disabled it. 1. Read why at {page} . 2. Choose another model.",
+    "OfflineModeIsEnabled": "It isn't in the cache, and HF_HUB_OFFLINE forbids fetching it. 1. Unset HF_HUB_OFFLINE. "
+    "2. Start again.",
+    "DamagedFile": "{error} 1. Try again: it was thrown away and will be fetched anew. 2. If that doesn't help, don't "
+    "trust the mirror that HF_ENDPOINT names.",
+    "401": f"The Hub refused the token. 1. Make a new one at {{endpoint}}/settings/tokens . 2. Then {_TOKEN}.",
+    "403": f"The token may not read it. 1. Look at its permissions at {{endpoint}}/settings/tokens . 2. Else {_TOKEN}.",
+    "429": "The Hub wants fewer requests for now. 1. Wait{wait}. 2. If that happens often, set HF_TOKEN: accounts may "
+    "ask more often.",
+    "5xx": "The Hub has trouble itself ({error}). 1. Look at https://status.huggingface.co . 2. Try again later.",
+    "TransportError": "The Hub at {endpoint} can't be reached. 1. Check this machine's network, and HF_ENDPOINT if it "
+    "is set. 2. Try again.",
+    "ENOSPC": "The disk is full. 1. Free some space, for example by `hubcord models remove`. 2. Try again.",
+}
+
+
+def unavailable(reference: ModelReference, hint: str, **values: Any) -> ModelUnavailable:
+    """Return what members read of a model that can't be used, with a `hint` for the host."""
+    return ModelUnavailable(
+        "This model isn't available on this server yet.", hint=f"{reference.text}: {without_token(hint)}", **values
+    )
+
+
+def why_not(reference: ModelReference, error: BaseException) -> ModelUnavailable:
+    """Explain an error of huggingface_hub; `retry_after_s` among the values says when the Hub takes requests again."""
+    from huggingface_hub.constants import ENDPOINT
+
+    cause, hint = _known(error)
+    wait_s = _retry_after_s(cause)
+    gaps = {
+        "page": f"{ENDPOINT}/{reference.name}", "endpoint": ENDPOINT, "name": reference.name, "error": _one_line(cause),
+        "revision": reference.revision, "wait": f" {wait_s} seconds" if wait_s else "",
+    }  # fmt: skip
+    return unavailable(reference, hint.format(**gaps), **({"retry_after_s": wait_s} if wait_s else {}))
+
+
+def without_token(text: str) -> str:
+    """Return a text in which the token, should a library have put it there, can't be read."""
+    from huggingface_hub import get_token
+
+    token = get_token()
+    return text.replace(token, "(token)") if token else text
+
+
+def _known(error: BaseException) -> tuple[BaseException, str]:
+    """Return the cause that tells most, and its hint: huggingface_hub wraps some in others that say less."""
+    for cause in _causes(error):
+        for key in _keys(cause):
+            if key in _HINTS:
+                return cause, _HINTS[key]
+    return error, "{error}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _keys(error: BaseException) -> Iterator[str]:
+    """Yield what an error is known by: its classes, the status that the Hub answered with, the system's own name."""
+    yield from (kind.__name__ for kind in type(error).__mro__)
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        yield from (str(status), f"{status // 100}xx")
+    yield errno.errorcode.get(getattr(error, "errno", None) or 0, "")
+
+
+def _retry_after_s(error: BaseException) -> int | None:
+    wait = getattr(getattr(error, "response", None), "headers", {}).get("Retry-After", "")
+    return int(wait) if wait.isdigit() else None
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".replace("\n", " ")

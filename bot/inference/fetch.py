@@ -1,0 +1,90 @@
+"""Fetch a repository from the Hugging Face Hub: first what says what it is, then what a task needs of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from bot.inference.accepts import Accepts
+from bot.inference.access import NO_SAFETENSORS, unavailable, why_not
+from bot.inference.fetch_progress import OnBytes, progress_bar
+from bot.inference.reference import ModelReference
+from bot.inference.verified import verify
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoFile
+
+CONFIGS = ("model_index.json", "config.json")
+OnFetch = Callable[[float], None]
+"""Hears the share that is fetched, 0 to 1."""
+
+_ACCESSORIES = {".json", ".txt", ".model", ".spm", ".bpe", ".tiktoken", ".jinja"}
+_WEIGHTS = re.compile(r"(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors")
+"""What the libraries load when they aren't asked for a variant like fp16."""
+
+
+def fetch(reference: ModelReference, accepts: Accepts, on_fetch: OnFetch) -> Path:
+    """Return the folder of a repository's commit with all that is needed in it; raise ModelUnavailable.
+
+    Whether it is of use is decided before weights are fetched. A commit that is in the cache takes no request.
+    """
+    import httpx2
+
+    try:
+        folder = _snapshot(reference.name, reference.revision, CONFIGS)
+        config = read_config(folder)
+        accepts.check(reference, config)
+        files = _needed(reference, folder, config)
+        _complete(reference, folder, files, on_fetch)
+        verify(folder, files)
+    except (httpx2.HTTPError, OSError, ValueError) as error:
+        raise why_not(reference, error) from error
+    return folder
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return a model's own configuration; empty when the folder has none."""
+    for path in (folder / name for name in CONFIGS):
+        if path.is_file():
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+    return {}
+
+
+def _complete(reference: ModelReference, folder: Path, files: Sequence[RepoFile], on_fetch: OnFetch) -> None:
+    """Fetch the files that aren't in the folder yet, reporting the share of their bytes."""
+    missing = [file for file in files if not (folder / file.path).is_file()]
+    total = sum(file.size for file in missing) or 1
+    if missing:
+        names = [file.path for file in missing]
+        _snapshot(reference.name, folder.name, names, lambda done: on_fetch(min(1.0, done / total)))
+
+
+def _snapshot(name: str, revision: str | None, files: Sequence[str], on_bytes: OnBytes = lambda _: None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    bar = progress_bar(on_bytes)
+    return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), tqdm_class=bar))
+
+
+def _needed(reference: ModelReference, folder: Path, config: Mapping[str, Any]) -> list[RepoFile]:
+    """Return the files that are needed; raise ModelUnavailable when the weights have other forms only."""
+    from huggingface_hub import get_cached_repo_tree
+
+    parts = [name for name, value in config.items() if isinstance(value, list)] if "_class_name" in config else []
+    tree = get_cached_repo_tree(reference.name, revision=folder.name)
+    files = [file for file in tree if is_needed(file.path, parts)]
+    if not any(file.path.endswith(".safetensors") for file in files):
+        raise unavailable(reference, NO_SAFETENSORS)
+    return files
+
+
+def is_needed(path: str, parts: Sequence[str]) -> bool:
+    """Say whether a file is needed: at the top, or in the folder of one of a pipeline's parts."""
+    where = PurePosixPath(path)
+    if str(where.parent) not in (".", *parts):
+        return False
+    weights = _WEIGHTS.fullmatch(where.name) and bool(parts) == (str(where.parent) != ".")
+    return bool(weights) or where.suffix in _ACCESSORIES

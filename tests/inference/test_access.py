@@ -1,0 +1,165 @@
+"""Test what happens when the Hub doesn't give a model, or not as it should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.inference.finding import TOKEN, find_in_subprocess
+from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
+from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
+
+MEMBERS_READ = "This model isn't available on this server yet."
+
+
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("repositories")
+    return {
+        "sentiment": tiny_sentiment(folder / "sentiment"),
+        "classifier": tiny_classifier(folder / "classifier"),
+        "pickled": only_pickle(folder / "pickled"),
+    }
+
+
+@pytest.fixture
+def hub(repositories: dict[str, Path]) -> Iterator[LoopbackHub]:
+    with serve_hub() as hub:
+        hub.add("org/sentiment", repositories["sentiment"])
+        hub.add("org/classifier", repositories["classifier"])
+        hub.add("org/pickled", repositories["pickled"])
+        hub.add("org/gated", repositories["sentiment"], gated=True, reader=TOKEN)
+        hub.add("org/private", repositories["sentiment"], private=True, reader=TOKEN)
+        hub.add("org/emoji", Path(__file__).parents[2] / "models" / "emoji-sd")
+        yield hub
+
+
+def test_what_the_hub_does_not_give_is_told_apart_for_the_host(hub: LoopbackHub, tmp_path: Path) -> None:
+    gated, private, missing, revision = find_in_subprocess(
+        hub, tmp_path, "hf:org/gated@main", "hf:org/private@main", "hf:org/nothing@main", "hf:org/sentiment@v9"
+    )
+    assert {answer["error"] for answer in (gated, private, missing, revision)} == {MEMBERS_READ}
+    assert gated["hint"].startswith("hf:org/gated@main: Its licence must be accepted first. 1. Accept it at ")
+    assert f"{hub.url}/org/gated" in gated["hint"]
+    assert all("2. " in answer["hint"] and "HF_TOKEN" in answer["hint"] for answer in (gated, private, missing))
+    assert "or it is private" in private["hint"]
+    assert "no revision v9" in revision["hint"]
+
+
+def test_a_token_opens_what_it_may_read_and_goes_to_the_hub_alone(hub: LoopbackHub, tmp_path: Path) -> None:
+    found = find_in_subprocess(hub, tmp_path, "hf:org/gated@main", "hf:org/private@main", HF_TOKEN=TOKEN)
+    assert all("shown" in answer for answer in found)
+    assert ("_HubHandler", TOKEN) in hub.tokens
+    assert {token for server, token in hub.tokens if server == "_FileHandler"} == {""}
+
+
+def test_the_token_that_was_stored_by_logging_in(hub: LoopbackHub, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN, encoding="utf-8")
+    (found,) = find_in_subprocess(hub, tmp_path, "hf:org/private@main")
+    assert "shown" in found
+
+
+@pytest.mark.parametrize("token", ["hf_another", f"{TOKEN}\nX", f"{TOKEN}é"])
+def test_a_token_that_may_not_or_is_no_token(hub: LoopbackHub, tmp_path: Path, token: str) -> None:
+    (found,) = find_in_subprocess(hub, tmp_path, "hf:org/gated@main", HF_TOKEN=token)
+    assert found["error"] == MEMBERS_READ
+
+
+def test_a_hub_that_refuses_the_token_itself(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault("org/sentiment", 401, {"X_Error_Message": "Invalid credentials in Authorization header"}))
+    (found,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main", HF_TOKEN=TOKEN)
+    assert "The Hub refused the token. 1. Make a new one" in found["hint"]
+
+
+def test_too_many_requests(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault("api/models/org/sentiment", 429, {"Retry_After": "120"}))
+    (found,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
+    assert (found["error"], found["retry_after_s"]) == (MEMBERS_READ, 120)
+    assert "1. Wait 120 seconds" in found["hint"]
+    assert len(hub.requests) == 1
+
+
+def test_a_hub_in_trouble(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault("org/sentiment", 503))
+    (found,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
+    assert "The Hub has trouble itself" in found["hint"]
+
+
+def test_a_hub_in_trouble_for_a_moment(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault("resolve", 503, times=2))
+    (found,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
+    assert "shown" in found
+
+
+def test_no_hub_at_all(hub: LoopbackHub, tmp_path: Path) -> None:
+    (found,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main", HF_ENDPOINT="http://127.0.0.1:9")
+    assert found["error"] == MEMBERS_READ
+    assert "The Hub at http://127.0.0.1:9 can't be reached" in found["hint"]
+
+
+def test_offline_what_is_cached_is_used_and_the_rest_is_told(hub: LoopbackHub, tmp_path: Path) -> None:
+    find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
+    hub.requests.clear()
+    cached, missing = find_in_subprocess(
+        hub, tmp_path, "hf:org/sentiment@main", "hf:org/classifier@main", HF_HUB_OFFLINE="1"
+    )
+    assert "shown" in cached
+    assert "HF_HUB_OFFLINE forbids fetching it" in missing["hint"]
+    assert hub.requests == []
+
+
+def test_a_cut_connection_is_resumed_where_it_was_cut(hub: LoopbackHub, tmp_path: Path) -> None:
+    """huggingface_hub writes in parts of 10 MiB."""
+    large = tmp_path / "large"
+    large.mkdir()
+    (large / "config.json").write_text("{}", encoding="utf-8")
+    (large / "model.safetensors").write_bytes(bytes(range(256)) * 100_000)
+    hub.add("org/large", large)
+    hub.faults.append(Fault("/org/large/model.safetensors", cut_after=12_000_000, times=2))
+    (found,) = find_in_subprocess(hub, tmp_path, "hf:org/large@main")
+    assert found["size"] == 25_600_000
+    assert found["shares"] == sorted(found["shares"])
+    assert found["last"] == [1.0]
+    assert hub.ranges == ["bytes=10485760-", "bytes=20971520-"]
+
+
+def test_a_damaged_file_is_thrown_away_and_fetched_anew(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault("/org/sentiment/model.safetensors", damaged=True, times=1))
+    damaged, again = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main", "hf:org/sentiment@main")
+    assert damaged["error"] == MEMBERS_READ
+    assert "The file model.safetensors arrived damaged" in damaged["hint"]
+    assert "shown" in again
+
+
+def test_what_a_task_has_no_use_for_is_refused_before_its_weights_are_fetched(hub: LoopbackHub, tmp_path: Path) -> None:
+    wrong, fine, pickled, painter = find_in_subprocess(
+        hub,
+        tmp_path,
+        "sentiment hf:org/classifier@main",
+        "classify hf:org/classifier@main",
+        "hf:org/pickled@main",
+        "imagine hf:org/sentiment@main",
+    )
+    assert wrong["error"] == MEMBERS_READ
+    assert "It is ViTForImageClassification, but the command takes text classification" in wrong["hint"]
+    assert "shown" in fine
+    assert "no weights in safetensors form" in pickled["hint"]
+    assert "It is BertForSequenceClassification, but the command takes text-to-image" in painter["hint"]
+    fetched = [request for request in hub.requests if "/org/sentiment/" in request or "pytorch_model" in request]
+    assert not [request for request in fetched if "safetensors" in request or ".bin" in request]
+
+
+def test_only_classify_takes_torchvision(hub: LoopbackHub, tmp_path: Path) -> None:
+    (found,) = find_in_subprocess(hub, tmp_path, "sentiment torchvision:resnet50")
+    assert "The command takes text classification models" in found["hint"]
+
+
+def test_two_processes_fetch_the_same_model_at_once(hub: LoopbackHub, tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(find_in_subprocess, hub, tmp_path, "hf:org/emoji@main") for _ in range(2)]
+    assert [run.result()[0]["last"] for run in runs]
+    assert hub.requests.count("GET /org/emoji/unet/diffusion_pytorch_model.safetensors") == 1

@@ -1,0 +1,62 @@
+"""Test that a model that can't be had is told once, and isn't asked for again at once."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+
+import pytest
+
+from bot.errors import ModelUnavailable
+from bot.inference import missing
+from bot.inference.missing import MissingModels
+
+
+class Clock:
+    """Stand in for the time."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(missing, "time", clock)
+    return clock
+
+
+def ask(models: MissingModels, error: ModelUnavailable | None) -> bool:
+    """Ask for a model that `error` keeps away; return whether it was looked for."""
+    looked = False
+    with contextlib.suppress(ModelUnavailable), models.told_once("hf:a/b"):
+        looked = True
+        if error:
+            raise error
+    return looked
+
+
+def test_one_reason_is_told_once_and_another_one_again(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    models = MissingModels()
+    gated, cut = ModelUnavailable("No.", hint="gated"), ModelUnavailable("No.", hint="cut")
+    with caplog.at_level(logging.WARNING):
+        for error in (gated, gated, cut, gated):
+            assert ask(models, error)
+            clock.now += 31
+    assert caplog.messages == ["gated", "cut", "gated"]
+
+
+def test_it_is_looked_for_again_after_a_while_or_when_the_hub_said(clock: Clock) -> None:
+    models = MissingModels()
+    assert ask(models, ModelUnavailable("No.", hint="x"))
+    clock.now += 29
+    assert not ask(models, None)
+    clock.now += 2
+    assert ask(models, ModelUnavailable("No.", hint="x", retry_after_s=120))
+    clock.now += 119
+    assert not ask(models, None)
+    clock.now += 2
+    assert ask(models, None)
+    assert ask(models, None)
