@@ -22,7 +22,7 @@ def make_engine(settings: Settings, *, store: Store | None = None, eager: bool =
     """
     level = logging.getLogger().getEffectiveLevel()
     workers = [
-        WorkerOptions(device, settings.tasks, settings.devices.idle_unload_s, level)
+        WorkerOptions(device, settings.tasks, settings.devices.idle_unload_s, level, settings.hub.trusted_torchhub)
         for device in settings.devices.devices()
     ]
     executor = LocalExecutor(workers, job_timeout_s=settings.queue.job_timeout_s, eager=eager)

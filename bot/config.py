@@ -122,6 +122,12 @@ class DeviceSettings(Frozen):
         return max((os.cpu_count() or 1) // cpu_workers, 1)
 
 
+class HubSettings(Frozen):
+    """Say which PyTorch Hub repositories may run their code here."""
+
+    trusted_torchhub: tuple[Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")], ...] = ()
+
+
 class Settings(Frozen):
     """Hold everything that can be configured; a table for each task comes with `_settings_type`."""
 
@@ -129,6 +135,7 @@ class Settings(Frozen):
     queue: QueueSettings = QueueSettings()
     store: StoreSettings = StoreSettings()
     devices: DeviceSettings = DeviceSettings()
+    hub: HubSettings = HubSettings()
 
     @property
     def tasks(self) -> dict[str, TaskSettings]:

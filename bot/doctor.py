@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from bot.compose import make_store
 from bot.config import Settings, discord_token, load_settings
 from bot.errors import ConfigError, UserError
 from bot.inference.reference import ModelReference, parse_reference
+from bot.inference.torchhub import check_trusted
 
 Level = Literal["ok", "warning", "error"]
 _STORE = {
@@ -48,7 +49,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
     yield Finding("ok", "devices", ", ".join(device.name for device in settings.devices.devices()))
     for name, task in settings.tasks.items():
         for reference in task.references:
-            yield _model(name, reference)
+            yield _model(name, reference, settings.hub.trusted_torchhub)
 
 
 def _token() -> Finding:
@@ -74,7 +75,7 @@ def _store(settings: Settings) -> Finding:
         return Finding("error", "store", str(error))
 
 
-def _model(task: str, text: str) -> Finding:
+def _model(task: str, text: str, trusted: Container[str]) -> Finding:
     reference, about = parse_reference(text), f"{task} model {text}"
     if reference.scheme == "bundled":
         return _bundled(about, reference)
@@ -83,7 +84,17 @@ def _model(task: str, text: str) -> Finding:
         return Finding("ok", about, "there") if there else Finding("error", about, "there is no such folder")
     if reference.scheme == "torchvision":
         return Finding("ok", about, "weights are fetched when first used, if they aren't cached")
+    if reference.scheme == "torchhub":
+        return _torchhub(about, reference, trusted)
     return _cached(about, reference)
+
+
+def _torchhub(about: str, reference: ModelReference, trusted: Container[str]) -> Finding:
+    try:
+        check_trusted(reference, trusted)
+    except UserError as error:
+        return Finding("error", about, error.values["hint"])
+    return Finding("warning", about, f"the code of {reference.name} runs here, with all that hubcord may do")
 
 
 def _bundled(about: str, reference: ModelReference) -> Finding:

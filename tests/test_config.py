@@ -77,6 +77,7 @@ def test_config_toml_in_the_folder_is_read(tmp_path: Path, monkeypatch: pytest.M
         ({"translate": {"pairs": [{"from": "en"}]}}, "translate.pairs.0.to: field required"),
         ({"discord": {"token": "abc"}}, "discord.token: secrets belong in the environment"),
         ({"discord": {"log_level": "LOUD"}}, "discord.log_level: input should be 'DEBUG', 'INFO'"),
+        ({"hub": {"trusted_torchhub": ["pytorch"]}}, "hub.trusted_torchhub.0: string should match"),
         ({"store": {"url": "nonsense"}}, "store.url: this is no database URL"),
         ({"store": {"url": "sqlite:///x.db"}}, "store.url: the driver pysqlite can't be used here. SQLite's is"),
     ],

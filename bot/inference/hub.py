@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from bot.inference.accepts import ANYTHING, FOLDERS, Accepts
 from bot.inference.access import NO_SAFETENSORS, unavailable
 from bot.inference.fetch import OnFetch, fetch, read_config
 from bot.inference.reference import ModelReference, parse_reference, shown_model
+from bot.inference.torchhub import check_trusted
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """Say where a model is: a `folder` in hub format, or (torchvision) a builder's `name` alone.
+    """Say where a model is: a `folder` in hub format, or (torchvision, PyTorch Hub) a reference alone.
 
     `meta` is the folder's `hubcord.json`: defaults and hints that its maker wrote down for hubcord.
     """
@@ -43,10 +44,12 @@ class ModelFiles:
         return sum(f.stat().st_size for f in self.folder.rglob("*.safetensors")) if self.folder else 0
 
 
-def find_model(text: str, on_fetch: OnFetch = lambda _: None, accepts: Accepts = ANYTHING) -> ModelFiles:
+def find_model(
+    text: str, on_fetch: OnFetch = lambda _: None, accepts: Accepts = ANYTHING, trusted: Container[str] = ()
+) -> ModelFiles:
     """Find the files of a reference, fetching what's missing; raise ModelUnavailable.
 
-    `on_fetch` is called with the share fetched, 0 to 1.
+    `on_fetch` is called with the share fetched, 0 to 1; `trusted` are the PyTorch Hub repositories whose code may run.
     """
     reference = parse_reference(text)
     if reference.scheme == "hf":
@@ -54,7 +57,8 @@ def find_model(text: str, on_fetch: OnFetch = lambda _: None, accepts: Accepts =
         return ModelFiles(reference, folder, folder.name, _read_meta(folder))
     if reference.scheme not in FOLDERS:
         accepts.check(reference, {})
-        return ModelFiles(reference)
+        check_trusted(reference, trusted)
+        return ModelFiles(reference, revision=reference.revision)
     folder = bundled_path(reference.name) if reference.scheme == "bundled" else Path(reference.name).expanduser()
     _check_folder(reference, folder, accepts)
     meta = _read_meta(folder)

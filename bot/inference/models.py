@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,10 +40,13 @@ class _Scope:
 class ModelCache:
     """Load models on demand. Models that are used inside of `in_use()` are never evicted."""
 
-    def __init__(self, device: Device, *, budget_bytes: int, idle_unload_s: float) -> None:
+    def __init__(
+        self, device: Device, *, budget_bytes: int, idle_unload_s: float, trusted: Container[str] = ()
+    ) -> None:
         self._device = device
         self._budget_bytes = budget_bytes
         self._idle_unload_s = idle_unload_s
+        self._trusted = trusted
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._scopes: list[_Scope] = []
         self._missing = MissingModels()
@@ -105,7 +108,7 @@ class ModelCache:
         from safetensors import SafetensorError
 
         started = time.monotonic()
-        files = find_model(reference, on_fetch, accepts)
+        files = find_model(reference, on_fetch, accepts, self._trusted)
         self._make_room(files.size_bytes)
         try:
             with no_collection():

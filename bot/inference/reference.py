@@ -3,6 +3,7 @@
 hf:ORG/NAME@REVISION             a Hugging Face Hub repository
 torchvision:resnet50             torchvision's own builder, with its default weights
 torchvision:ResNet50_Weights.IMAGENET1K_V2
+torchhub:OWNER/REPO:TAG#ENTRY    a PyTorch Hub repository, at a tag or commit
 path:models/NAME                 a local folder in hub format
 bundled:NAME                     a small model that comes with hubcord
 """
@@ -15,10 +16,11 @@ from pathlib import PurePath
 
 from bot.errors import BadInput
 
-HOW_TO_WRITE = "hf:ORG/NAME@REVISION, torchvision:NAME, path:FOLDER or bundled:NAME"
+HOW_TO_WRITE = "hf:ORG/NAME@REVISION, torchvision:NAME, torchhub:OWNER/REPO:TAG#ENTRY, path:FOLDER or bundled:NAME"
 _VALID = {
     "hf": re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?"),
     "torchvision": re.compile(r"\w+(\.\w+)?"),
+    "torchhub": re.compile(r"[\w.-]+/[\w.-]+:[\w./-]+#\w+"),
     "path": re.compile(r".+", re.DOTALL),
     "bundled": re.compile(r"[\w.-]+"),
 }
@@ -28,20 +30,25 @@ _REVISION_SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class ModelReference:
-    """Hold the parts of a reference: `scheme`, `name`, and `revision` where the form has one."""
+    """Hold the parts of a reference: `scheme`, `name`, and `revision` and `entry` where the form has them."""
 
     scheme: str
     name: str
     revision: str | None = None
+    entry: str | None = None
 
     @property
     def text(self) -> str:
         """Return the reference as it is written in the configuration."""
+        if self.scheme == "torchhub":
+            return f"{self.scheme}:{self.name}:{self.revision}#{self.entry}"
         return f"{self.scheme}:{self.name}" + (f"@{self.revision}" if self.revision else "")
 
     @property
     def short_name(self) -> str:
         """Return the name that people see: no scheme, no folders of the host's machine."""
+        if self.entry:
+            return f"{self.name}#{self.entry}"
         return PurePath(self.name).name if self.scheme == "path" else self.name
 
 
@@ -51,6 +58,9 @@ def parse_reference(text: str) -> ModelReference:
     pattern = _VALID.get(scheme)
     if not colon or pattern is None or not pattern.fullmatch(rest):
         raise BadInput("“{text}” is no model reference. Write {forms}.", text=text[:100], forms=HOW_TO_WRITE)
+    if scheme == "torchhub":
+        repository, _, pin = rest.partition(":")
+        return ModelReference(scheme, repository, *pin.split("#"))
     if scheme != "hf":
         return ModelReference(scheme, rest)
     name, _, revision = rest.partition("@")

@@ -35,12 +35,16 @@ _IDLE_CHECK_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """Say how a worker works. `log_level` is logging's number."""
+    """Say how a worker works.
+
+    `log_level` is logging's number, `trusted` are the PyTorch Hub repositories whose code may run.
+    """
 
     device: Device
     tasks: Mapping[str, TaskSettings]
     idle_unload_s: float = 900.0
     log_level: int = logging.WARNING
+    trusted: tuple[str, ...] = ()
 
 
 def worker_main(connection: Connection, options: WorkerOptions) -> None:
@@ -55,7 +59,9 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
         options.device.open()
         _no_progress_bars()
     budget_bytes = options.device.budget_bytes()
-    cache = ModelCache(options.device, budget_bytes=budget_bytes, idle_unload_s=options.idle_unload_s)
+    cache = ModelCache(
+        options.device, budget_bytes=budget_bytes, idle_unload_s=options.idle_unload_s, trusted=options.trusted
+    )
     worker = Worker(inbox, cache, options)
     threading.Thread(target=inbox.prepare, args=(worker.pipeline, cache), name="prepare", daemon=True).start()
     inbox.send(Hello(os.getpid(), budget_bytes))

@@ -56,6 +56,17 @@ def test_the_doctor_finds_what_is_wrong(tmp_path: Path, monkeypatch: pytest.Monk
     assert levels["imagine model hf:nobody/nothing@main"] == "warning"
 
 
+def test_the_doctor_warns_of_code_that_runs(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(
+        '[hub]\ntrusted_torchhub = ["a/trusted"]\n'
+        '[classify]\nmodels = ["torchhub:a/trusted:v1#net", "torchhub:a/stranger:v1#net"]\n',
+        encoding="utf-8",
+    )
+    _, levels = findings()
+    assert levels["classify model torchhub:a/trusted:v1#net"] == "warning"
+    assert levels["classify model torchhub:a/stranger:v1#net"] == "error"
+
+
 def test_the_doctor_reads_out_mistakes_of_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("[queue]\ncapacity = 0\n", encoding="utf-8")
     result = cli.invoke(app, ["doctor"])

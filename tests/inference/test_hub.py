@@ -38,7 +38,7 @@ def test_references(text: str, name: str, revision: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "resnet50", "hf:", "hf:a/b/c", "hf:../x@", "torchvision:a b", "ftp:x", "bundled:a/b"]
+    "text", ["", "resnet50", "hf:", "hf:a/b/c", "hf:../x@", "torchvision:a b", "ftp:x", "bundled:a/b", "torchhub:a/b#c"]
 )
 def test_what_is_no_reference(text: str) -> None:
     with pytest.raises(BadInput, match="is no model reference"):

@@ -19,12 +19,13 @@ from bot.inference.images import decode_image
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
 from bot.inference.precision import Probe, fit
 from bot.inference.settings import ModelSettings, References
+from bot.inference.torchhub import load_hub_classifier
 
 MAX_TOP = 20
 _ACCEPTS = Accepts(
-    "image classification models (…ForImageClassification, or torchvision's)",
+    "image classification models (…ForImageClassification, torchvision's or PyTorch Hub's)",
     re.compile(r"\w+ForImageClassification(WithTeacher)?").fullmatch,
-    FOLDERS | {"torchvision"},
+    FOLDERS | {"torchvision", "torchhub"},
 )
 _THUMBNAIL_PIXELS = 160
 
@@ -178,8 +179,7 @@ def _thumbnail(image: Any) -> bytes:
 
 def load_classifier(files: ModelFiles, device: Device) -> _ImageClassifier:
     """Load a classifier from a folder in hub format or from torchvision; raise ModelUnavailable."""
-    load = _load_torchvision if files.reference.scheme == "torchvision" else _load_folder
-    classifier = load(files, device)
+    classifier = _LOADERS.get(files.reference.scheme, _load_folder)(files, device)
     classifier.model = fit(classifier.model, classifier.probe, files, device)
     return classifier
 
@@ -206,6 +206,14 @@ def _load_torchvision(files: ModelFiles, device: Device) -> _ImageClassifier:
     model = models.get_model(builder, weights=weights, progress=False)
     shown = f"{builder}@{weights.name}"
     return _ImageClassifier(model, weights.transforms(), list(weights.meta["categories"]), shown, device)
+
+
+def _load_torchhub(files: ModelFiles, device: Device) -> _ImageClassifier:
+    """Load a classifier of a trusted PyTorch Hub repository."""
+    return _ImageClassifier(*load_hub_classifier(files.reference), files.shown, device)
+
+
+_LOADERS = {"torchvision": _load_torchvision, "torchhub": _load_torchhub}
 
 
 def _find_torchvision(name: str) -> tuple[str, Any]:

@@ -1,0 +1,143 @@
+"""Test image classifiers of PyTorch Hub, with a repository made here and served where GitHub's would be."""
+
+from __future__ import annotations
+
+import threading
+import zipfile
+from collections.abc import Iterator
+from email.message import Message
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.error import HTTPError
+
+import pytest
+from PIL import Image
+
+from bot.errors import BadInput, ModelUnavailable
+from bot.inference.device import Device
+from bot.inference.hub import find_model
+from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier
+from bot.inference.reference import parse_reference
+
+CPU = Device("cpu", threads=1, precision="fp32")
+COMMIT = "1234567890abcdef1234567890abcdef12345678"
+HUBCONF = """
+dependencies = ["torch"]
+import torch
+
+class _Bright(torch.nn.Module):
+    def __init__(self, labels):
+        super().__init__()
+        self.labels = labels
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, pixels):
+        logits = torch.zeros(len(pixels), self.labels)
+        logits[:, 281] = pixels.mean((1, 2, 3)) * self.scale
+        return logits
+
+def bright(pretrained=False):
+    assert pretrained
+    print("hello from the hub's code")
+    return _Bright(1000)
+
+def few(pretrained=False):
+    return torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+
+def no_classifier(pretrained=False):
+    return torch.nn.Identity()
+"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serve a folder without a word."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
+        pass
+
+
+@pytest.fixture(autouse=True)
+def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Serve the repository as GitHub's archive of every tag and commit but v9; return the links that were asked for."""
+    import torch
+
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.mkdir("owner-repo-abc")
+        archive.writestr("owner-repo-abc/hubconf.py", HUBCONF)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    links: list[str] = []
+
+    def link(owner: str, repository: str, ref: str) -> str:
+        links.append(f"{owner}/{repository}/zipball/{ref}")
+        if "v9" in ref:
+            raise HTTPError(links[-1], 404, "Not Found", Message(), None)
+        return f"http://127.0.0.1:{server.server_address[1]}/archive.zip"
+
+    monkeypatch.setattr(torch.hub, "_git_archive_link", link)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    yield links
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def load(text: str) -> object:
+    return load_classifier(find_model(text, accepts=ClassifyPipeline.accepts, trusted=("owner/repo",)), CPU)
+
+
+def test_the_form() -> None:
+    reference = parse_reference("torchhub:owner/repo:v1.0#bright")
+    assert (reference.name, reference.revision, reference.entry) == ("owner/repo", "v1.0", "bright")
+    assert reference.text == "torchhub:owner/repo:v1.0#bright"
+    assert reference.short_name == "owner/repo#bright"
+
+
+@pytest.mark.parametrize("text", ["owner/repo#bright", "owner/repo:v1", "repo:v1#bright", "owner/repo:#x", "a/b:v#x y"])
+def test_a_tag_or_commit_and_an_entry_must_be_named(text: str) -> None:
+    with pytest.raises(BadInput):
+        parse_reference(f"torchhub:{text}")
+
+
+@pytest.mark.parametrize(("revision", "ref"), [("v1.0", "refs/tags/v1.0"), (COMMIT, COMMIT)])
+def test_a_classifier_with_the_preparation_and_labels_of_imagenet(
+    github: list[str], capsys: pytest.CaptureFixture[str], revision: str, ref: str
+) -> None:
+    classifier = load(f"torchhub:owner/repo:{revision}#bright")
+    prepared = classifier.prepare(Image.new("RGB", (640, 480), "white"), top=1)  # type: ignore[attr-defined]
+    (result,) = classifier([prepared])  # type: ignore[operator]
+    assert prepared.pixels.shape == (3, 224, 224)
+    assert prepared.pixels[0, 0, 0].item() == pytest.approx((1 - 0.485) / 0.229)
+    assert result.labels[0].label == "tabby"
+    assert result.model == f"owner/repo#bright@{revision[:8]}"
+    assert github == [f"owner/repo/zipball/{ref}"]
+    assert capsys.readouterr().out == ""
+
+
+def test_labels_that_nobody_knows_are_numbers() -> None:
+    classifier = load("torchhub:owner/repo:v1.0#few")
+    prepared = classifier.prepare(Image.new("RGB", (64, 64), "red"), top=3)  # type: ignore[attr-defined]
+    assert classifier([prepared])[0].labels[0].label == "class 0"  # type: ignore[operator]
+
+
+def test_nothing_runs_of_a_repository_that_is_not_trusted(github: list[str]) -> None:
+    with pytest.raises(ModelUnavailable) as error:
+        find_model("torchhub:owner/repo:v1.0#bright", trusted=("owner/other",))
+    assert 'add "owner/repo" to trusted_torchhub' in error.value.values["hint"]
+    assert github == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("v1.0#no_classifier", "it is no image classifier"),
+        ("v1.0#nothing", "Cannot find callable nothing"),
+        ("v9#bright", "404"),
+    ],
+)
+def test_what_can_not_be_loaded_is_told(text: str, why: str) -> None:
+    with pytest.raises(ModelUnavailable) as error:
+        load(f"torchhub:owner/repo:{text}")
+    assert why in error.value.values["hint"]
