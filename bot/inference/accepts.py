@@ -18,11 +18,13 @@ class Accepts:
     """Name the models of a task: `what` for people, `fits` by the name of an architecture or of a pipeline's class.
 
     `forms` are the forms of reference that may name one; those without a folder have no architecture to look at.
+    `tag` is what the Hub calls the task.
     """
 
     what: str
     fits: Callable[[str], object]
     forms: Container[str] = FOLDERS
+    tag: str = ""
 
     def check(self, reference: ModelReference, config: Mapping[str, Any]) -> None:
         """Raise ModelUnavailable for a model that the task has no use for."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from bot.errors import ModelUnavailable
 from bot.inference.accepts import Accepts
 from bot.inference.access import NO_SAFETENSORS, unavailable, why_not
 from bot.inference.fetch_progress import OnBytes, progress_bar
@@ -17,6 +19,7 @@ from bot.inference.verified import verify
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
+CARD = "README.md"
 CONFIGS = ("model_index.json", "config.json")
 OnFetch = Callable[[float], None]
 """Hears the share that is fetched, 0 to 1."""
@@ -31,18 +34,31 @@ def fetch(reference: ModelReference, accepts: Accepts, on_fetch: OnFetch) -> Pat
 
     Whether it is of use is decided before weights are fetched. A commit that is in the cache takes no request.
     """
-    import httpx2
-
-    try:
-        folder = _snapshot(reference.name, reference.revision, CONFIGS)
-        config = read_config(folder)
-        accepts.check(reference, config)
-        files = _needed(reference, folder, config)
+    with _explained(reference):
+        folder = _snapshot(reference, reference.revision, CONFIGS)
+        accepts.check(reference, read_config(folder))
+        files = needed_files(reference, folder)
         _complete(reference, folder, files, on_fetch)
         verify(folder, files)
-    except (httpx2.HTTPError, OSError, ValueError) as error:
-        raise why_not(reference, error) from error
     return folder
+
+
+def describe(reference: ModelReference) -> Path:
+    """Return the folder of a repository's commit with what tells about it; raise ModelUnavailable."""
+    with _explained(reference):
+        return _snapshot(reference, reference.revision, (*CONFIGS, CARD))
+
+
+def cached(reference: ModelReference) -> Path | None:
+    """Return the folder of a repository's commit if all that is needed is in the cache. No request is made."""
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+
+    try:
+        folder = _snapshot(reference, reference.revision, CONFIGS, local_files_only=True)
+        files = needed_files(reference, folder)
+    except (OSError, ValueError, CachedRepoTreeNotFoundError, ModelUnavailable):
+        return None
+    return folder if all((folder / file.path).is_file() for file in files) else None
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -53,26 +69,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _complete(reference: ModelReference, folder: Path, files: Sequence[RepoFile], on_fetch: OnFetch) -> None:
-    """Fetch the files that aren't in the folder yet, reporting the share of their bytes."""
-    missing = [file for file in files if not (folder / file.path).is_file()]
-    total = sum(file.size for file in missing) or 1
-    if missing:
-        names = [file.path for file in missing]
-        _snapshot(reference.name, folder.name, names, lambda done: on_fetch(min(1.0, done / total)))
-
-
-def _snapshot(name: str, revision: str | None, files: Sequence[str], on_bytes: OnBytes = lambda _: None) -> Path:
-    from huggingface_hub import snapshot_download
-
-    bar = progress_bar(on_bytes)
-    return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), tqdm_class=bar))
-
-
-def _needed(reference: ModelReference, folder: Path, config: Mapping[str, Any]) -> list[RepoFile]:
+def needed_files(reference: ModelReference, folder: Path) -> list[RepoFile]:
     """Return the files that are needed; raise ModelUnavailable when the weights have other forms only."""
     from huggingface_hub import get_cached_repo_tree
 
+    config = read_config(folder)
     parts = [name for name, value in config.items() if isinstance(value, list)] if "_class_name" in config else []
     tree = get_cached_repo_tree(reference.name, revision=folder.name)
     files = [file for file in tree if is_needed(file.path, parts)]
@@ -87,4 +88,43 @@ def is_needed(path: str, parts: Sequence[str]) -> bool:
     if str(where.parent) not in (".", *parts):
         return False
     weights = _WEIGHTS.fullmatch(where.name) and bool(parts) == (str(where.parent) != ".")
-    return bool(weights) or where.suffix in _ACCESSORIES
+    return bool(weights) or where.suffix in _ACCESSORIES or path == CARD
+
+
+@contextlib.contextmanager
+def _explained(reference: ModelReference) -> Iterator[None]:
+    import httpx2
+
+    try:
+        yield
+    except (httpx2.HTTPError, OSError, ValueError) as error:
+        raise why_not(reference, error) from error
+
+
+def _complete(reference: ModelReference, folder: Path, files: Sequence[RepoFile], on_fetch: OnFetch) -> None:
+    """Fetch the files that aren't in the folder yet, reporting the share of their bytes."""
+    missing = [file for file in files if not (folder / file.path).is_file()]
+    total = sum(file.size for file in missing) or 1
+    if missing:
+        names = [file.path for file in missing]
+        _snapshot(reference, folder.name, names, lambda done: on_fetch(min(1.0, done / total)))
+
+
+def _snapshot(
+    reference: ModelReference,
+    revision: str | None,
+    files: Sequence[str],
+    on_bytes: OnBytes = lambda _: None,
+    *,
+    local_files_only: bool = False,
+) -> Path:
+    from huggingface_hub import snapshot_download
+
+    folder = snapshot_download(
+        reference.name,
+        revision=revision,
+        allow_patterns=list(files),
+        tqdm_class=progress_bar(on_bytes),
+        local_files_only=local_files_only,
+    )
+    return Path(folder)

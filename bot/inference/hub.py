@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bot.bundled.catalog import bundled_path
+from bot.errors import ModelUnavailable
 from bot.inference.accepts import ANYTHING, FOLDERS, Accepts
 from bot.inference.access import NO_SAFETENSORS, unavailable
-from bot.inference.fetch import OnFetch, fetch, read_config
+from bot.inference.fetch import OnFetch, cached, fetch, read_config
 from bot.inference.reference import ModelReference, parse_reference, shown_model
 from bot.inference.torchhub import check_trusted
 
@@ -63,6 +65,17 @@ def find_model(
     _check_folder(reference, folder, accepts)
     meta = _read_meta(folder)
     return ModelFiles(reference, folder, meta.get("revision"), meta)
+
+
+def local_folder(reference: ModelReference) -> Path | None:
+    """Return a model's folder if it is complete on this machine; None too for forms without one. Nothing is fetched."""
+    if reference.scheme == "hf":
+        return cached(reference)
+    if reference.scheme == "bundled":
+        with contextlib.suppress(ModelUnavailable):
+            return bundled_path(reference.name)
+    folder = Path(reference.name).expanduser()
+    return folder if reference.scheme == "path" and folder.is_dir() else None
 
 
 def _check_folder(reference: ModelReference, folder: Path, accepts: Accepts) -> None:

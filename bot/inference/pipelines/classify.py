@@ -26,6 +26,7 @@ _ACCEPTS = Accepts(
     "image classification models (…ForImageClassification, torchvision's or PyTorch Hub's)",
     re.compile(r"\w+ForImageClassification(WithTeacher)?").fullmatch,
     FOLDERS | {"torchvision", "torchhub"},
+    tag="image-classification",
 )
 _THUMBNAIL_PIXELS = 160
 

@@ -29,7 +29,11 @@ def _is_text_to_image(pipeline: str) -> bool:
     return pipeline in {known.__name__ for known in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()}
 
 
-_ACCEPTS = Accepts("text-to-image pipelines of diffusers (StableDiffusionPipeline, FluxPipeline, …)", _is_text_to_image)
+_ACCEPTS = Accepts(
+    "text-to-image pipelines of diffusers (StableDiffusionPipeline, FluxPipeline, …)",
+    _is_text_to_image,
+    tag="text-to-image",
+)
 _UNIT_PIXELS = 512 * 512
 _DEFAULT_STEPS = 50
 _SMALLER = 0.7

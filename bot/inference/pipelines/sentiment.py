@@ -22,7 +22,9 @@ from bot.inference.settings import ModelSettings, References
 MAX_CHARS = 20_000
 _DEFAULT_MAX_TOKENS = 512
 _ACCEPTS = Accepts(
-    "text classification models (…ForSequenceClassification)", re.compile(r"\w+ForSequenceClassification").fullmatch
+    "text classification models (…ForSequenceClassification)",
+    re.compile(r"\w+ForSequenceClassification").fullmatch,
+    tag="text-classification",
 )
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"}
 

@@ -31,7 +31,9 @@ def _is_translator(architecture: str) -> bool:
 
 
 _ACCEPTS = Accepts(
-    "sequence-to-sequence models of text (MarianMTModel, FSMTForConditionalGeneration, …)", _is_translator
+    "sequence-to-sequence models of text (MarianMTModel, FSMTForConditionalGeneration, …)",
+    _is_translator,
+    tag="translation",
 )
 _LONGEST_TOKENS = 512
 _PROBE_SENTENCES, _PROBE_TOKENS = 6, 8
