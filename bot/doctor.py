@@ -14,6 +14,7 @@ from bot.bundled.catalog import bundled_path
 from bot.compose import make_store
 from bot.config import Settings, discord_token, load_settings
 from bot.errors import ConfigError, UserError
+from bot.inference.fetch import cached
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.torchhub import check_trusted
 
@@ -106,9 +107,6 @@ def _bundled(about: str, reference: ModelReference) -> Finding:
 
 
 def _cached(about: str, reference: ModelReference) -> Finding:
-    from huggingface_hub import try_to_load_from_cache
-
-    for name in ("config.json", "model_index.json"):
-        if isinstance(try_to_load_from_cache(reference.name, name, revision=reference.revision), str):
-            return Finding("ok", about, "in the cache")
+    if cached(reference):
+        return Finding("ok", about, "in the cache")
     return Finding("warning", about, "not in the cache: it is fetched when first used")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.cli import host, show
+from bot.cli import host, models, show
 from bot.cli.session import Session, stdin_lines
 from bot.errors import BadInput
 from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings
@@ -144,3 +144,4 @@ def _read_picture(path: Path, settings: ClassifySettings, *, model: str, top: in
 
 
 app.add_typer(host.app)
+app.add_typer(models.app)

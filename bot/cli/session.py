@@ -64,7 +64,7 @@ class Session:
             session = cls(load_settings(config), json=json)
             yield session
         except UserError as error:
-            complain(str(error))
+            complain(explained(error))
             raise typer.Exit(exit_code(error)) from None
         except KeyboardInterrupt:
             raise typer.Exit(_INTERRUPTED) from None
@@ -93,7 +93,7 @@ class Session:
                     name = names[number] if number < len(names) else f"job {number + 1}"
                     number += 1
                     if isinstance(outcome, Exception):
-                        self._fail(name, outcome)
+                        self.fail(name, outcome)
                     else:
                         show(outcome, job, json=self.json, name=name, **options)
         finally:
@@ -112,12 +112,11 @@ class Session:
         )
         return self.settings.model_copy(update={"queue": queue})
 
-    def _fail(self, name: str, error: Exception) -> None:
+    def fail(self, name: str, error: Exception) -> None:
+        """Tell why one of several things failed; the exit code says so at the end."""
         self._code = _FAILED if _FAILED in (self._code, exit_code(error)) else _BAD_INPUT
-        hint = f" {error.values['hint']}" if isinstance(error, UserError) and "hint" in error.values else ""
-        complain(
-            f"{name}: {error}{hint}" if isinstance(error, UserError) else f"{name}: something went wrong ({error})"
-        )
+        why = explained(error) if isinstance(error, UserError) else f"something went wrong ({error})"
+        complain(f"{name}: {why}")
 
 
 def complain(text: str) -> None:
@@ -128,6 +127,11 @@ def complain(text: str) -> None:
 def _drop_output() -> None:
     """Send what is left in standard output's buffer nowhere: Python would complain once more at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def explained(error: UserError) -> str:
+    """Return what people read of an error, and the hint for who hosts the bot."""
+    return " ".join([str(error), *([str(error.values["hint"])] if "hint" in error.values else [])])
 
 
 def exit_code(error: Exception) -> int:

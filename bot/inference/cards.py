@@ -11,7 +11,7 @@ from bot.errors import ModelUnavailable
 from bot.inference.accepts import ANYTHING, Accepts, architectures
 from bot.inference.access import why_not
 from bot.inference.fetch import CARD, describe, needed_files, read_config
-from bot.inference.hub import local_folder
+from bot.inference.hub import local_folder, read_meta
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.weights import Weights, fetch_weights, read_weights
 
@@ -48,7 +48,9 @@ def local_card(text: str, accepts: Accepts = ANYTHING) -> Card:
     folder = local_folder(reference)
     if folder is None:
         return card
-    found = replace(card, cached=True, weights=read_weights(folder.rglob("*.safetensors")))
+    revision = folder.name if reference.scheme == "hf" else read_meta(folder).get("revision")
+    weights = read_weights(folder.rglob("*.safetensors"))
+    found = replace(card, cached=True, revision=revision, weights=weights)
     return _described(found, reference, folder, accepts)
 
 
@@ -57,11 +59,12 @@ def hub_card(text: str, accepts: Accepts = ANYTHING) -> Card:
     card, reference = local_card(text, accepts), parse_reference(text)
     if reference.scheme != "hf":
         return card
-    card = _with_info(card, _model_info(reference))
+    card = _with_info(card, model_info(reference))
     return card if card.cached else _with_small_files(card, reference, accepts)
 
 
-def _model_info(reference: ModelReference) -> ModelInfo:
+def model_info(reference: ModelReference) -> ModelInfo:
+    """Ask the Hub about a repository; raise ModelUnavailable."""
     import httpx2
     from huggingface_hub import HfApi
 
@@ -105,7 +108,6 @@ def _described(card: Card, reference: ModelReference, folder: Path, accepts: Acc
     return replace(
         card,
         kind=" and ".join(architectures(config)),
-        revision=folder.name if reference.scheme == "hf" else card.revision,
         licence=str(data.get("license") or ""),
         languages=(language,) if isinstance(language, str) else tuple(map(str, language)),
         text=text,

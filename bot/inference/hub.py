@@ -56,14 +56,14 @@ def find_model(
     reference = parse_reference(text)
     if reference.scheme == "hf":
         folder = fetch(reference, accepts, on_fetch)
-        return ModelFiles(reference, folder, folder.name, _read_meta(folder))
+        return ModelFiles(reference, folder, folder.name, read_meta(folder))
     if reference.scheme not in FOLDERS:
         accepts.check(reference, {})
         check_trusted(reference, trusted)
         return ModelFiles(reference, revision=reference.revision)
     folder = bundled_path(reference.name) if reference.scheme == "bundled" else Path(reference.name).expanduser()
     _check_folder(reference, folder, accepts)
-    meta = _read_meta(folder)
+    meta = read_meta(folder)
     return ModelFiles(reference, folder, meta.get("revision"), meta)
 
 
@@ -87,6 +87,7 @@ def _check_folder(reference: ModelReference, folder: Path, accepts: Accepts) -> 
         raise unavailable(reference, NO_SAFETENSORS)
 
 
-def _read_meta(folder: Path) -> dict[str, Any]:
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Return what a model's maker wrote down for hubcord; empty for most."""
     path = folder / "hubcord.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 
 @dataclass
@@ -160,6 +160,9 @@ class _HubHandler(_Handler):
     def route(self, parts: list[str]) -> None:
         api = parts[:2] == ["api", "models"]
         name = "/".join(parts[2:4] if api else parts[:2])
+        if api and not parts[2:]:
+            self._search()
+            return
         repository = self.hub.repositories.get(name)
         if repository is None or (repository.private and self.token != repository.reader):
             self.reply(401, X_Error_Message="Repository not found", X_Error_Code="RepoNotFound")
@@ -167,6 +170,11 @@ class _HubHandler(_Handler):
             self._api(name, repository, parts[4:])
         else:
             self._resolve(name, repository, revision=parts[3], path="/".join(parts[4:]))
+
+    def _search(self) -> None:
+        wanted = parse_qs(urlsplit(self.path).query).get("search", [""])[0]
+        names = [name for name in self.hub.repositories if wanted in name]
+        self._json([{"id": name, "downloads": 1_234, "gated": False, "tags": ["license:mit"]} for name in names])
 
     def _api(self, name: str, repository: Repository, rest: list[str]) -> None:
         if rest[:1] == ["tree"]:

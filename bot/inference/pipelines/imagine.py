@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -24,7 +25,8 @@ MAX_SEED = 2**32 - 1
 
 
 def _is_text_to_image(pipeline: str) -> bool:
-    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
+    with warnings.catch_warnings(action="ignore"):
+        from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
 
     return pipeline in {known.__name__ for known in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()}
 

@@ -1,0 +1,162 @@
+"""Add `hubcord models`: what is configured and cached, and what the Hub offers."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot.cli import show_models as show
+from bot.cli.fetching import fetch_all
+from bot.cli.pin import branch, difference, pinned
+from bot.cli.session import Session
+from bot.config import DEFAULT_FILE, Settings
+from bot.errors import BadInput
+from bot.inference.accepts import ANYTHING, Accepts
+from bot.inference.reference import ModelReference, parse_reference
+from bot.inference.registry import TASKS
+from bot.texts import translate as _
+
+app = typer.Typer(name="models", no_args_is_help=True, help="See, fetch, pin and remove models.")
+Config = Annotated[Path | None, typer.Option(help="Configuration file; without it config.toml, if there is one.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Reference = Annotated[str, typer.Argument(metavar="REF", help="Model reference.")]
+
+
+@app.command(name="list")
+def list_models(config: Config = None, json: Json = False) -> None:
+    """Show the configured models: here or not, size, memory, licence."""
+    from bot.inference.cards import local_card
+
+    with Session.open(config, json=json) as session:
+        device = session.settings.devices.devices()[0]
+        cards = {
+            task: [local_card(reference, TASKS[task].accepts) for reference in settings.references]
+            for task, settings in session.settings.tasks.items()
+        }
+        if json:
+            pairs = [(task, number == 0, card) for task, models in cards.items() for number, card in enumerate(models)]
+            show.print_json([show.as_json(card, device, task=task, default=first) for task, first, card in pairs])
+        else:
+            show.print_list(cards, device)
+
+
+@app.command()
+def info(reference: Reference, config: Config = None, json: Json = False) -> None:
+    """Show a model's card, licence, size and memory, before it is fetched."""
+    from bot.inference.cards import hub_card
+
+    with Session.open(config, json=json) as session:
+        device = session.settings.devices.devices()[0]
+        card = hub_card(reference, _accepts(session.settings, reference))
+        if json:
+            show.print_json(show.as_json(card, device))
+        else:
+            show.print_card(card, device)
+
+
+@app.command()
+def pull(
+    references: Annotated[list[str] | None, typer.Argument(metavar="[REF]...", help="Model references.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All configured models.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Fetch models into the cache and check them. Safe to run twice at once."""
+    with Session.open(config, json=json) as session:
+        settings = session.settings
+        configured = [r for task in settings.tasks.values() for r in task.references] if everything else []
+        wanted = list(dict.fromkeys([*(references or []), *configured]))
+        if not wanted:
+            raise BadInput("Name the models to fetch, or say --all for all that are configured.")
+        fetch_all(session, {reference: _accepts(settings, reference) for reference in wanted})
+
+
+@app.command()
+def pin(
+    config: Config = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+) -> None:
+    """Write the newest commit of each hf: model into the configuration file, and show the difference."""
+    from bot.inference.cards import model_info
+
+    def newest(reference: ModelReference) -> str:
+        return str(model_info(ModelReference("hf", reference.name, branch(reference))).sha)
+
+    path = config or DEFAULT_FILE
+    with Session.open(path, json=False):
+        before = path.read_text(encoding="utf-8")
+        after = pinned(before, newest)
+        typer.echo(difference(before, after, str(path)) or _("Everything is pinned to its newest commit."))
+        if not dry_run and after != before:
+            path.write_text(after, encoding="utf-8")
+
+
+@app.command()
+def remove(reference: Reference) -> None:
+    """Remove a hf: model from the cache: one commit, or all when none is named."""
+    from bot.inference.hub_cache import remove as remove_cached
+
+    with Session.open(None, json=False):
+        parsed = parse_reference(reference)
+        if parsed.scheme != "hf":
+            raise BadInput("Only hf: models are in the Hub's cache.")
+        freed = remove_cached(parsed)
+        typer.echo(_("{size} freed.", size=show.megabytes(freed)) if freed else _("It isn't in the cache."))
+
+
+@app.command()
+def du(config: Config = None, json: Json = False) -> None:
+    """Show what the cached models take on the disk, and whether they are configured."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    from bot.inference.hub_cache import cached_models
+
+    with Session.open(config, json=json) as session:
+        tasks = session.settings.tasks.values()
+        configured = {parse_reference(reference).name for task in tasks for reference in task.references}
+        models = cached_models()
+        if json:
+            show.print_json([{**asdict(model), "configured": model.name in configured} for model in models])
+            return
+        rows = [
+            (model.name, show.megabytes(model.size_bytes), _("configured") if model.name in configured else "")
+            for model in models
+        ]
+        folder = next(path for path in (Path(HF_HUB_CACHE), *Path(HF_HUB_CACHE).parents) if path.exists())
+        free = show.megabytes(shutil.disk_usage(folder).free)
+        rows.append((_("All"), show.megabytes(sum(model.size_bytes for model in models)), _("{free} free", free=free)))
+        show.print_table((_("Model"), _("Size"), ""), rows)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="Words to look for.")],
+    task: Annotated[str, typer.Option(help="The command that shall use the model, like sentiment.")],
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many to show.")] = 10,
+    json: Json = False,
+) -> None:
+    """Search the Hub for models of a command, the most downloaded first."""
+    from bot.inference.search import search as search_hub
+
+    with Session.open(None, json=json):
+        if task not in TASKS:
+            raise BadInput("There is no command {task}. There are: {known}.", task=task, known=", ".join(TASKS))
+        found = search_hub(query, TASKS[task].accepts, limit=limit)
+        if json:
+            show.print_json([asdict(model) for model in found])
+            return
+        rows = [
+            (model.reference, f"{model.downloads or 0:,}", model.licence, _("gated") if model.gated else "")
+            for model in found
+        ]
+        show.print_table((_("Model"), _("Downloads"), _("Licence"), ""), rows)
+
+
+def _accepts(settings: Settings, reference: str) -> Accepts:
+    """Return what the command takes that a model is configured for; of a model that isn't, anything is taken."""
+    tasks = (name for name, task in settings.tasks.items() if reference in task.references)
+    return next((TASKS[name].accepts for name in tasks), ANYTHING)

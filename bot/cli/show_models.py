@@ -1,0 +1,90 @@
+"""Print what is known of models: tables and cards for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+from rich.text import Text
+
+from bot.inference.cards import Card
+from bot.inference.device import Device
+from bot.inference.reference import shown_model
+from bot.texts import translate as _
+
+_out = Console(highlight=False)
+
+
+def as_json(card: Card, device: Device, **more: Any) -> dict[str, Any]:
+    """Return a card as plain values, with the memory that the model takes on a device."""
+    return {**more, **asdict(card), "memory_bytes": card.weights.memory_bytes(device), "device": device.name}
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on one line."""
+    print(jsonlib.dumps(value, ensure_ascii=False), flush=True)  # noqa: T201
+
+
+def print_list(cards: Mapping[str, Sequence[Card]], device: Device) -> None:
+    """Print the models of each task; the first is the default."""
+    table = Table(box=None, pad_edge=False)
+    for title in (_("Task"), _("Model"), _("State"), _("Size"), _("Memory"), _("Licence")):
+        table.add_column(title, overflow="fold")
+    for task, models in cards.items():
+        for number, card in enumerate(models):
+            name = Text(shown_model(card.name, card.revision), "bold" if number == 0 else "")
+            size, memory = megabytes(card.weights.size_bytes), megabytes(card.weights.memory_bytes(device))
+            table.add_row(f"/{task}" if number == 0 else "", name, _state(card), size, memory, card.licence)
+    _out.print(table)
+    _out.print(Text(_("Bold: the default. Memory: of the weights on {device}.", device=device.name), "dim"))
+
+
+def print_card(card: Card, device: Device) -> None:
+    """Print everything that is known of a model, its model card last."""
+    table = Table.grid(padding=(0, 2))
+    facts: dict[str, str | Text] = {
+        _("Reference"): card.reference,
+        _("Revision"): card.revision or "",
+        _("Kind"): card.kind,
+        _("Licence"): card.licence,
+        _("Languages"): ", ".join(card.languages),
+        _("Parameters"): f"{card.weights.count / 1e6:.1f} M" if card.weights.count else "",
+        _("Size"): megabytes(card.weights.size_bytes),
+        _("Memory on {device}", device=device.name): megabytes(card.weights.memory_bytes(device)),
+        _("Downloads"): "" if card.downloads is None else f"{card.downloads:,}",
+        _("Gated"): "" if card.gated is None else _("yes") if card.gated else _("no"),
+        _("State"): _state(card),
+        _("Page"): card.page,
+    }
+    for fact, value in facts.items():
+        if value:
+            table.add_row(Text(fact, "dim"), value)
+    _out.print(table)
+    if card.text:
+        _out.print(Markdown(card.text))
+
+
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows below titles."""
+    table = Table(*titles, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    _out.print(table)
+
+
+def megabytes(size_bytes: int) -> str:
+    """Return a size for people; nothing for an unknown one."""
+    if size_bytes >= 1e9:
+        return f"{size_bytes / 1e9:.1f} GB"
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes else ""
+
+
+def _state(card: Card) -> Text:
+    if card.trouble:
+        return Text(card.trouble, "red")
+    return Text(_("here"), "green") if card.cached else Text(_("fetched when first used"), "yellow")

@@ -1,0 +1,54 @@
+"""Look into the Hub's cache on this machine and take repositories out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.inference.reference import ModelReference
+
+
+@dataclass(frozen=True, slots=True)
+class CachedModel:
+    """Name a repository in the cache, its commits there, and what they take together on the disk."""
+
+    name: str
+    commits: tuple[str, ...]
+    size_bytes: int
+
+
+def cached_models() -> list[CachedModel]:
+    """Return the models in the cache, the largest first."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repositories = scan_cache_dir().repos
+    except CacheNotFound:
+        return []
+    models = [
+        CachedModel(repo.repo_id, tuple(revision.commit_hash for revision in repo.revisions), repo.size_on_disk)
+        for repo in repositories
+        if repo.repo_type == "model"
+    ]
+    return sorted(models, key=lambda model: -model.size_bytes)
+
+
+def remove(reference: ModelReference) -> int:
+    """Remove a repository's commit, all commits when none is named; return the bytes that were freed."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        found = scan_cache_dir()
+    except CacheNotFound:
+        return 0
+    commits = [
+        revision.commit_hash
+        for repo in found.repos
+        if repo.repo_type == "model" and repo.repo_id == reference.name
+        for revision in repo.revisions
+        if reference.revision in (None, revision.commit_hash, *revision.refs)
+    ]
+    plan = found.delete_revisions(*commits)
+    plan.execute()
+    return plan.expected_freed_size
