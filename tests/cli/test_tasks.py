@@ -177,7 +177,7 @@ def test_a_model_of_another_kind_is_one_line(tmp_path: Path) -> None:
     ("arguments", "code", "complaint"),
     [
         (["sentiment", "hi", "--model", "resnet50"], 2, "is no model reference"),
-        (["sentiment", "hi", "--model", "path:/nowhere"], 1, "There is no model at nowhere"),
+        (["sentiment", "hi", "--model", "path:/nowhere"], 1, "path:/nowhere: The folder has no config.json"),
         (["sentiment"], 2, "Missing argument"),
         (["translate", "hi", "--to", "xx"], 2, "is no language I know"),
         (["translate", "hi", "--to", "ja"], 2, "I can't translate into Japanese here"),

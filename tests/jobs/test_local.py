@@ -91,7 +91,7 @@ async def test_what_libraries_print_is_kept_off_standard_output(engine: Engine, 
 
 async def test_a_missing_model_is_a_sentence_and_the_worker_goes_on(engine: Engine, tiny: str, tmp_path: Path) -> None:
     bad = await engine.submit("sentiment", SentimentRequest(model=f"path:{tmp_path}/nowhere", text="x"), ALICE)
-    with pytest.raises(UserError, match="There is no model at nowhere"):
+    with pytest.raises(UserError, match="on this server yet"):
         await bad.outcome()
     good = await engine.submit("sentiment", SentimentRequest(model=tiny, text="good"), ALICE)
     assert (await good.outcome()).model == "tiny"
