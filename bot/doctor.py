@@ -14,8 +14,9 @@ from bot.bundled.catalog import bundled_path
 from bot.compose import make_store
 from bot.config import Settings, discord_token, load_settings
 from bot.errors import ConfigError, UserError
-from bot.inference.fetch import cached
+from bot.inference.cards import Card, local_card
 from bot.inference.reference import ModelReference, parse_reference
+from bot.inference.registry import TASKS
 from bot.inference.torchhub import check_trusted
 
 Level = Literal["ok", "warning", "error"]
@@ -78,35 +79,26 @@ def _store(settings: Settings) -> Finding:
 
 def _model(task: str, text: str, trusted: Container[str]) -> Finding:
     reference, about = parse_reference(text), f"{task} model {text}"
-    if reference.scheme == "bundled":
-        return _bundled(about, reference)
-    if reference.scheme == "path":
-        there = Path(reference.name).expanduser().is_dir()
-        return Finding("ok", about, "there") if there else Finding("error", about, "there is no such folder")
-    if reference.scheme == "torchvision":
-        return Finding("ok", about, "weights are fetched when first used, if they aren't cached")
-    if reference.scheme == "torchhub":
-        return _torchhub(about, reference, trusted)
-    return _cached(about, reference)
-
-
-def _torchhub(about: str, reference: ModelReference, trusted: Container[str]) -> Finding:
     try:
         check_trusted(reference, trusted)
+        if reference.scheme == "bundled":
+            bundled_path(reference.name)
     except UserError as error:
-        return Finding("error", about, error.values["hint"])
-    return Finding("warning", about, f"the code of {reference.name} runs here, with all that hubcord may do")
+        return Finding("error", about, error.values.get("hint", str(error)))
+    if reference.scheme == "torchhub":
+        return Finding("warning", about, f"the code of {reference.name} runs here, with all that hubcord may do")
+    return _of_card(about, reference, local_card(text, TASKS[task].accepts))
 
 
-def _bundled(about: str, reference: ModelReference) -> Finding:
-    try:
-        bundled_path(reference.name)
-    except UserError as error:
-        return Finding("error", about, str(error))
-    return Finding("ok", about, "there")
-
-
-def _cached(about: str, reference: ModelReference) -> Finding:
-    if cached(reference):
-        return Finding("ok", about, "in the cache")
-    return Finding("warning", about, "not in the cache: it is fetched when first used")
+def _of_card(about: str, reference: ModelReference, card: Card) -> Finding:
+    if card.trouble:
+        return Finding("error", about, card.trouble)
+    if card.cached:
+        return Finding("ok", about, "there")
+    if reference.scheme == "path":
+        return Finding("error", about, "there is no such folder")
+    if reference.scheme == "torchvision":
+        return Finding("ok", about, "weights are fetched when first used, if they aren't cached")
+    return Finding(
+        "warning", about, f"not in the cache: it is fetched when first used, or by hubcord models pull {card.reference}"
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bot.errors import ModelUnavailable
 from bot.inference.accepts import ANYTHING, Accepts, architectures
 from bot.inference.access import why_not
+from bot.inference.builders import fetched_file, find_builder
 from bot.inference.fetch import CARD, describe, needed_files, read_config
 from bot.inference.hub import local_folder, read_meta
 from bot.inference.reference import ModelReference, parse_reference
@@ -57,10 +58,31 @@ def local_card(text: str, accepts: Accepts = ANYTHING) -> Card:
 def hub_card(text: str, accepts: Accepts = ANYTHING) -> Card:
     """Return what the Hub tells too, fetching small files only; raise ModelUnavailable when it tells nothing."""
     card, reference = local_card(text, accepts), parse_reference(text)
+    if reference.scheme == "torchvision":
+        return _with_builder(card, reference)
     if reference.scheme != "hf":
         return card
-    card = _with_info(card, model_info(reference))
+    try:
+        card = _with_info(card, model_info(reference))
+    except ModelUnavailable:
+        if not card.cached:
+            raise
     return card if card.cached else _with_small_files(card, reference, accepts)
+
+
+def _with_builder(card: Card, reference: ModelReference) -> Card:
+    """Add what torchvision tells about a builder and its weights."""
+    builder, weights = find_builder(reference)
+    file = fetched_file(weights)
+    return replace(
+        card,
+        kind=builder,
+        revision=weights.name,
+        cached=file.is_file(),
+        weights=Weights(int(weights.meta["_file_size"] * 1e6), {"F32": weights.meta["num_params"]}),
+        page=weights.meta.get("recipe") or "",
+        text=weights.meta.get("_docs", "").strip(),
+    )
 
 
 def model_info(reference: ModelReference) -> ModelInfo:

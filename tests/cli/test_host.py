@@ -16,6 +16,7 @@ from bot.bundled.prepare import prepare
 from bot.cli.app import app
 from bot.jobs.sql_store import SqlStore
 from bot.serve import HEARTBEAT
+from tests.inference.tiny_models import tiny_classifier
 
 cli = CliRunner()
 
@@ -65,6 +66,13 @@ def test_the_doctor_warns_of_code_that_runs(tmp_path: Path) -> None:
     _, levels = findings()
     assert levels["classify model torchhub:a/trusted:v1#net"] == "warning"
     assert levels["classify model torchhub:a/stranger:v1#net"] == "error"
+
+
+def test_the_doctor_finds_a_model_that_the_command_has_no_use_for(tmp_path: Path) -> None:
+    folder = tiny_classifier(tmp_path / "vit")
+    (tmp_path / "config.toml").write_text(f'[sentiment]\nmodels = ["path:{folder}"]\n', encoding="utf-8")
+    lines = cli.invoke(app, ["doctor"]).stdout
+    assert "It is ViTForImageClassification, but the command takes text classification models" in lines
 
 
 def test_the_doctor_reads_out_mistakes_of_the_configuration(tmp_path: Path) -> None:

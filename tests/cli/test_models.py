@@ -91,6 +91,13 @@ def test_a_gated_model_is_described_as_far_as_the_hub_shows_it(models: Shell) ->
     assert models.json("info", "hf:org/gated", token=TOKEN)["trouble"] == ""
 
 
+def test_a_builder_of_torchvision_is_described(models: Shell) -> None:
+    card = models.json("info", "torchvision:ResNet50_Weights.IMAGENET1K_V2")
+    assert (card["kind"], card["revision"], card["cached"]) == ("resnet50", "IMAGENET1K_V2", False)
+    assert card["weights"]["parameters"] == {"F32": 25_557_032}
+    assert "no classification model" in models("info", "torchvision:nothing", code=1)[1]
+
+
 def test_what_is_pulled_is_listed_and_takes_room_until_it_is_removed(hub: LoopbackHub, models: Shell) -> None:
     before = models.json("list")
     assert [entry["reference"] for entry in before[:2]] == ["hf:org/sentiment@main", "hf:org/gated"]
@@ -102,6 +109,10 @@ def test_what_is_pulled_is_listed_and_takes_room_until_it_is_removed(hub: Loopba
     listed = models.json("list")[0]
     assert (listed["cached"], listed["licence"]) == (True, "apache-2.0")
     assert listed["weights"]["size_bytes"] > 4_000
+    hub.faults.append(Fault("", 503))
+    assert models.json("info", "hf:org/sentiment@main")["cached"]
+    hub.faults.clear()
+    hub.requests.clear()
     (cached,) = models.json("du")
     assert (cached["name"], cached["configured"]) == ("org/sentiment", True)
     assert "freed" in models("remove", "hf:org/sentiment")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,8 +103,21 @@ def test_torchvision_with_its_own_transforms_and_categories(tmp_path: Path, monk
 
 @pytest.mark.parametrize("name", ["nonsense", "ResNet50_Weights.NONSENSE", "fasterrcnn_resnet50_fpn"])
 def test_what_torchvision_does_not_have(name: str) -> None:
-    with pytest.raises(ModelUnavailable, match=f"no classification model “{name}”"):
+    with pytest.raises(ModelUnavailable) as error:
         load_classifier(find_model(f"torchvision:{name}"), CPU)
+    assert error.value.values["hint"] == f"torchvision:{name}: torchvision has no classification model of this name."
+
+
+def test_code_that_a_repository_brings_along_never_runs(tmp_path: Path) -> None:
+    folder = tiny_classifier(tmp_path / "tricky")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    code = {"AutoConfig": "evil.Config", "AutoModelForImageClassification": "evil.Model"}
+    config |= {"auto_map": code, "model_type": "evil", "architectures": ["EvilForImageClassification"]}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n", encoding="utf-8")
+    with pytest.raises(ModelUnavailable, match="can't be loaded"):
+        ModelCache(CPU, budget_bytes=1 << 30, idle_unload_s=60.0).get(f"path:{folder}", load_classifier)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_the_cache_evicts_the_least_recently_used(tmp_path: Path) -> None:

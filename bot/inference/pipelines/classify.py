@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import Field
 
-from bot.errors import BadInput, ModelUnavailable
+from bot.errors import BadInput
 from bot.inference.accepts import FOLDERS, Accepts
+from bot.inference.builders import load_builder
 from bot.inference.device import Device
 from bot.inference.examples import pictures
 from bot.inference.hub import ModelFiles
@@ -190,7 +191,9 @@ def _load_folder(files: ModelFiles, device: Device) -> _ImageClassifier:
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
     processor = AutoImageProcessor.from_pretrained(files.folder, trust_remote_code=False)
-    model = AutoModelForImageClassification.from_pretrained(files.folder, use_safetensors=True, dtype=device.dtype)
+    model = AutoModelForImageClassification.from_pretrained(
+        files.folder, dtype=device.dtype, use_safetensors=True, trust_remote_code=False
+    )
     labels = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
 
     def preprocess(image: Any) -> Any:
@@ -201,12 +204,7 @@ def _load_folder(files: ModelFiles, device: Device) -> _ImageClassifier:
 
 def _load_torchvision(files: ModelFiles, device: Device) -> _ImageClassifier:
     """Load torchvision's own builder with the transforms and categories of its weights."""
-    from torchvision import models
-
-    builder, weights = _find_torchvision(files.reference.name)
-    model = models.get_model(builder, weights=weights, progress=False)
-    shown = f"{builder}@{weights.name}"
-    return _ImageClassifier(model, weights.transforms(), list(weights.meta["categories"]), shown, device)
+    return _ImageClassifier(*load_builder(files.reference), device)
 
 
 def _load_torchhub(files: ModelFiles, device: Device) -> _ImageClassifier:
@@ -215,18 +213,3 @@ def _load_torchhub(files: ModelFiles, device: Device) -> _ImageClassifier:
 
 
 _LOADERS = {"torchvision": _load_torchvision, "torchhub": _load_torchhub}
-
-
-def _find_torchvision(name: str) -> tuple[str, Any]:
-    """Return the builder and the weights that `resnet50` or `ResNet50_Weights.IMAGENET1K_V2` means."""
-    from torchvision import models
-
-    known = models.list_models(module=models)
-    try:
-        weights = models.get_weight(name) if "." in name else models.get_model_weights(name).DEFAULT
-    except (KeyError, ValueError, AttributeError):
-        weights = None
-    builder = type(weights).__name__.removesuffix("_Weights").lower() if "." in name else name
-    if weights is None or builder not in known:
-        raise ModelUnavailable("torchvision has no classification model “{name}”.", name=name)
-    return builder, weights
