@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.inference.access import why_not
+from bot.inference.reference import parse_reference
 from tests.inference.finding import TOKEN, find_in_subprocess
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
 from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
@@ -65,6 +67,12 @@ def test_the_token_that_was_stored_by_logging_in(hub: LoopbackHub, tmp_path: Pat
 def test_a_token_that_may_not_or_is_no_token(hub: LoopbackHub, tmp_path: Path, token: str) -> None:
     (found,) = find_in_subprocess(hub, tmp_path, "hf:org/gated@main", HF_TOKEN=token)
     assert found["error"] == MEMBERS_READ
+
+
+def test_a_token_that_a_library_puts_into_its_error_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    told = why_not(parse_reference("hf:org/x@main"), ValueError(f"Illegal header value b'Bearer {TOKEN}'"))
+    assert told.values["hint"] == "hf:org/x@main: ValueError: Illegal header value b'Bearer (token)'"
 
 
 def test_a_hub_that_refuses_the_token_itself(hub: LoopbackHub, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from bot.inference.worker import WorkerOptions
 from bot.jobs.job import Job, JobState, Requester
 from bot.jobs.local import LocalDevice, LocalExecutor
 from bot.jobs.store import NoStore
-from tests.inference.tiny_models import tiny_sentiment
+from tests.inference.tiny_models import tiny_classifier, tiny_sentiment
 
 ALICE = Requester(user_id=1)
 LONG = 60
@@ -95,6 +95,14 @@ async def test_a_missing_model_is_a_sentence_and_the_worker_goes_on(engine: Engi
         await bad.outcome()
     good = await engine.submit("sentiment", SentimentRequest(model=tiny, text="good"), ALICE)
     assert (await good.outcome()).model == "tiny"
+
+
+async def test_a_model_of_another_kind_is_refused_and_the_host_told_why(engine: Engine, tmp_path: Path) -> None:
+    folder = tiny_classifier(tmp_path / "vit")
+    bad = await engine.submit("sentiment", SentimentRequest(model=f"path:{folder}", text="x"), ALICE)
+    with pytest.raises(UserError, match="on this server yet") as error:
+        await bad.outcome()
+    assert "It is ViTForImageClassification" in error.value.values["hint"]
 
 
 async def test_a_killed_worker_comes_back_and_the_job_is_done(engine: Engine) -> None:
