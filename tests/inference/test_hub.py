@@ -12,6 +12,7 @@ import pytest
 from bot.bundled.prepare import prepare
 from bot.errors import BadInput, ModelUnavailable
 from bot.inference.device import Device
+from bot.inference.fetch import is_needed
 from bot.inference.hub import find_model
 from bot.inference.models import ModelCache
 from bot.inference.pipelines.classify import load_classifier
@@ -186,6 +187,56 @@ def test_a_repository_is_fetched_once_and_pinned_ones_need_no_request(hub: Loopb
     (again,) = find_in_subprocess(hub, tmp_path, f"hf:org/sentiment@{sha}")
     assert again["shown"] == found["shown"]
     assert hub.requests == []
+
+
+def test_a_branch_that_is_cached_takes_one_request_and_no_file_is_asked_for_in_vain(
+    hub: LoopbackHub, tmp_path: Path
+) -> None:
+    hub.requests.clear()
+    find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
+    files = hub.repositories["org/sentiment"].files()
+    asked = [request for request in hub.requests if request.startswith("HEAD")]
+    assert len(asked) == len(set(asked)) <= len(files)
+    assert len([request for request in hub.requests if "/api/" in request]) == 2
+    hub.requests.clear()
+    find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
+    assert hub.requests == ["GET /api/models/org/sentiment/revision/main"]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_wanted"),
+    [
+        ("unet/diffusion_pytorch_model.safetensors", True),
+        ("unet/diffusion_pytorch_model.fp16.safetensors", False),
+        ("unet/diffusion_pytorch_model.bin", False),
+        ("text_encoder/model-00001-of-00002.safetensors", True),
+        ("text_encoder/model.safetensors.index.json", True),
+        ("vae_1_0/diffusion_pytorch_model.safetensors", False),
+        ("sd_xl_base_1.0.safetensors", False),
+        ("model_index.json", True),
+        ("README.md", True),
+        ("unet/evil.py", False),
+    ],
+)
+def test_what_is_needed_of_a_pipeline(path: str, is_wanted: bool) -> None:
+    assert is_needed(path, ["unet", "text_encoder"]) is is_wanted
+
+
+@pytest.mark.parametrize(
+    ("path", "is_wanted"),
+    [
+        ("model.safetensors", True),
+        ("model-00002-of-00002.safetensors", True),
+        ("onnx/model.safetensors", False),
+        ("pytorch_model.bin", False),
+        ("model.fp16.safetensors", False),
+        ("source.spm", True),
+        ("vocab-src.json", True),
+        ("tf_model.h5", False),
+    ],
+)
+def test_what_is_needed_of_a_model(path: str, is_wanted: bool) -> None:
+    assert is_needed(path, []) is is_wanted
 
 
 def test_a_pipeline_repository_brings_all_its_parts(hub: LoopbackHub, tmp_path: Path) -> None:
