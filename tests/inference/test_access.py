@@ -95,8 +95,9 @@ def test_a_hub_in_trouble(hub: LoopbackHub, tmp_path: Path) -> None:
     assert "The Hub has trouble itself" in found["hint"]
 
 
-def test_a_hub_in_trouble_for_a_moment(hub: LoopbackHub, tmp_path: Path) -> None:
-    hub.faults.append(Fault("resolve", 503, times=2))
+@pytest.mark.parametrize(("status", "headers"), [(503, {}), (429, {"Retry_After": "1"})])
+def test_a_hub_in_trouble_for_a_moment(hub: LoopbackHub, tmp_path: Path, status: int, headers: dict[str, str]) -> None:
+    hub.faults.append(Fault("resolve", status, headers, times=2))
     (found,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
     assert "shown" in found
 
