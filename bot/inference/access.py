@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator
 from typing import Any
 
-from bot.errors import ModelUnavailable
+from bot.errors import ModelUnavailable, brief
 from bot.inference.reference import ModelReference
 
 NO_SAFETENSORS = "It has no weights in safetensors form. Other forms can run code, so they are never loaded."
@@ -47,7 +47,7 @@ def why_not(reference: ModelReference, error: BaseException) -> ModelUnavailable
     cause, hint = _known(error)
     wait_s = _retry_after_s(cause)
     gaps = {
-        "page": f"{ENDPOINT}/{reference.name}", "endpoint": ENDPOINT, "name": reference.name, "error": _one_line(cause),
+        "page": f"{ENDPOINT}/{reference.name}", "endpoint": ENDPOINT, "name": reference.name, "error": brief(cause),
         "revision": reference.revision, "wait": f" {wait_s} seconds" if wait_s else "",
     }  # fmt: skip
     return unavailable(reference, hint.format(**gaps), **({"retry_after_s": wait_s} if wait_s else {}))
@@ -88,7 +88,3 @@ def _keys(error: BaseException) -> Iterator[str]:
 def _retry_after_s(error: BaseException) -> int | None:
     wait = getattr(getattr(error, "response", None), "headers", {}).get("Retry-After", "")
     return int(wait) if wait.isdigit() else None
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".replace("\n", " ")

@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from bot.errors import brief
 from bot.inference.access import unavailable
 from bot.inference.reference import ModelReference
 
@@ -42,7 +43,7 @@ def load_hub_classifier(reference: ModelReference) -> tuple[Any, Callable[[Any],
         model = _load(reference)
         count = _count_labels(model)
     except _UNLOADABLE as error:
-        raise unavailable(reference, f"It can't be loaded ({type(error).__name__}: {error}).") from error
+        raise unavailable(reference, f"It can't be loaded ({brief(error)}).") from error
     return model, preprocess, _labels(count)
 
 

@@ -170,7 +170,7 @@ def test_a_model_of_another_kind_is_one_line(tmp_path: Path) -> None:
     run = hubcord("sentiment", "hi", "--model", "bundled:bergamot-en-pt", cwd=tmp_path)
     (line,) = run.stderr.decode().splitlines()
     assert run.returncode == 1
-    assert "can't be loaded for this. ValueError: Unrecognized configuration class" in line
+    assert "It is MarianMTModel, but the command takes text classification models" in line
 
 
 @pytest.mark.parametrize(
