@@ -12,7 +12,9 @@ from typing import Any
 from bot.errors import ModelUnavailable
 
 log = logging.getLogger(__name__)
-_TRY_AGAIN_S = 30.0
+_REST = 10.0
+"""How many times as long as a try took no other is made, so that trying takes a tenth of the time at most."""
+_LONGEST_REST_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,10 @@ class _Missing:
 
 
 class MissingModels:
-    """Refuse a model that wasn't there a moment ago: for 30 s, or for as long as the Hub said."""
+    """Refuse a model that wasn't there a moment ago: for as long as the Hub said, or as a try in vain costs others.
+
+    What fails at once, like a folder that isn't there, is looked for again at once; a hub that is away is left alone.
+    """
 
     def __init__(self) -> None:
         self._missing: dict[str, _Missing] = {}
@@ -41,13 +46,15 @@ class MissingModels:
         before = self._missing.get(reference)
         if before is not None and time.monotonic() < before.until:
             raise before.error
+        started = time.monotonic()
         try:
             yield
         except ModelUnavailable as error:
             if before is None or _hint(before.error) != _hint(error):
                 log.warning("%s", _hint(error))
-            wait_s = error.values.get("retry_after_s", _TRY_AGAIN_S)
-            self._missing[reference] = _Missing(error.template, error.values, time.monotonic() + wait_s)
+            ended = time.monotonic()
+            wait_s = error.values.get("retry_after_s", min(_REST * (ended - started), _LONGEST_REST_S))
+            self._missing[reference] = _Missing(error.template, error.values, ended + wait_s)
             raise
         self._missing.pop(reference, None)
 

@@ -28,11 +28,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def ask(models: MissingModels, error: ModelUnavailable | None) -> bool:
-    """Ask for a model that `error` keeps away; return whether it was looked for."""
+def ask(models: MissingModels, error: ModelUnavailable | None, clock: Clock, takes_s: float = 3.0) -> bool:
+    """Ask for a model that `error` keeps away after a while; return whether it was looked for."""
     looked = False
     with contextlib.suppress(ModelUnavailable), models.told_once("hf:a/b"):
         looked = True
+        clock.now += takes_s
         if error:
             raise error
     return looked
@@ -43,20 +44,30 @@ def test_one_reason_is_told_once_and_another_one_again(clock: Clock, caplog: pyt
     gated, cut = ModelUnavailable("No.", hint="gated"), ModelUnavailable("No.", hint="cut")
     with caplog.at_level(logging.WARNING):
         for error in (gated, gated, cut, gated):
-            assert ask(models, error)
+            assert ask(models, error, clock)
             clock.now += 31
     assert caplog.messages == ["gated", "cut", "gated"]
 
 
 def test_it_is_looked_for_again_after_a_while_or_when_the_hub_said(clock: Clock) -> None:
     models = MissingModels()
-    assert ask(models, ModelUnavailable("No.", hint="x"))
+    assert ask(models, ModelUnavailable("No.", hint="x"), clock)
     clock.now += 29
-    assert not ask(models, None)
+    assert not ask(models, None, clock)
     clock.now += 2
-    assert ask(models, ModelUnavailable("No.", hint="x", retry_after_s=120))
+    assert ask(models, ModelUnavailable("No.", hint="x", retry_after_s=120), clock)
     clock.now += 119
-    assert not ask(models, None)
+    assert not ask(models, None, clock)
     clock.now += 2
-    assert ask(models, None)
-    assert ask(models, None)
+    assert ask(models, None, clock)
+    assert ask(models, None, clock)
+
+
+def test_a_hub_that_is_away_keeps_the_device_for_a_tenth_of_the_time_at_most(clock: Clock) -> None:
+    models = MissingModels()
+    assert ask(models, ModelUnavailable("No.", hint="x"), clock, takes_s=46.0)
+    clock.now += 119
+    assert not ask(models, None, clock)
+    clock.now += 2
+    assert ask(models, ModelUnavailable("No.", hint="x"), clock, takes_s=0.0)
+    assert ask(models, None, clock), "what fails at once is looked for again at once"
