@@ -90,13 +90,11 @@ class Job:
 
     def update(self, **changes: Any) -> None:
         """Change the status and wake whoever follows. A final status stays as it is."""
-        if self.state.final:
+        if self.state.final or all(getattr(self.status, name) == value for name, value in changes.items()):
             return
-        status = replace(self.status, **changes)
-        if status != self.status:
-            self.status = status
-            self._changed.set()
-            self._changed = asyncio.Event()
+        self.status = replace(self.status, **changes)
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def finish(self, state: JobState, *, result: Result | None = None, error: Exception | None = None) -> bool:
         """Enter a final state once; say whether it was this call that did."""

@@ -138,7 +138,8 @@ class JobQueue:
         return in_turn(_distinct(guild.heaps), self._in_lane, self._cost)
 
     def _in_lane(self, lane: UserLane) -> Iterator[Job]:
-        return heapq.merge(*(jobs.values() for jobs in lane.jobs.values()), key=lambda job: self._tickets[job.id])
+        kinds = [jobs.values() for jobs in lane.jobs.values() if jobs]
+        return iter(kinds[0]) if len(kinds) == 1 else heapq.merge(*kinds, key=lambda job: self._tickets[job.id])
 
     def _heads(self) -> Iterator[Job]:
         """Yield for each batch key the job that goes next."""
@@ -254,6 +255,9 @@ class JobQueue:
 
 def _distinct(heaps: dict[Hashable, FairHeap[_AnyLane]]) -> Iterator[_AnyLane]:
     """Yield the lanes of several heaps in order of virtual time, each once."""
+    if len(heaps) == 1:
+        yield from next(iter(heaps.values())).in_order()
+        return
     seen: set[int] = set()
     for lane in heapq.merge(*(heap.in_order() for heap in heaps.values()), key=attrgetter("vtime", "number")):
         if lane.number not in seen:
