@@ -213,7 +213,7 @@ class Engine:
         for run in list(self._runs.values()):
             if self._closing or not self.limits.guest_share or not self._queue.has_guests():
                 return
-            if run.takes_guests:
+            if run.gives_way and run.guest is None:
                 self._invite_to(run)
 
     def _invite_to(self, run: Run) -> None:
@@ -224,7 +224,7 @@ class Engine:
         if head.attempts:
             return
         if cost_s > credit_s:
-            self._invite_later((cost_s - credit_s) / self.limits.guest_share)
+            self._invite_later((cost_s - credit_s) * (1.0 / self.limits.guest_share - 1.0))
             return
         limits = self._batch_limits(head)
         jobs = self._queue.pop_batch(replace(limits, seconds=min(limits.seconds, credit_s)), guests=True)
@@ -288,8 +288,7 @@ class Engine:
                 self._conclude(run, run.jobs[job_id], outcome)
             case Progress(job_id, step, steps) if job_id in run.jobs:
                 run.jobs[job_id].update(step=step, steps=steps, loading=None)
-                run.stepping = step < steps
-                self._invite_guests()
+                run.ending = step >= steps
             case Loading(_, share):
                 for job in run.jobs.values():
                     job.update(loading=share or 0.0)
@@ -304,6 +303,7 @@ class Engine:
                 job.attempts += 1
                 self.store.save(job)
         run.computing = True
+        self._invite_guests()
 
     def _learn(self, run: Run, requests: Sequence[Request], report: BatchReport) -> None:
         """Remember how long things took; not of a batch in which something failed."""

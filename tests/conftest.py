@@ -63,7 +63,7 @@ def config() -> dict[str, Any]:
 
 @pytest.fixture
 def settings(config: dict[str, Any]) -> Settings:
-    queue = {"shutdown_grace_s": 0} | config.get("queue", {})
+    queue = {"shutdown_grace_s": 0, "guest_share": 0} | config.get("queue", {})  # what comes later waits
     return parse_settings(MODELS | config | {"queue": queue})
 
 

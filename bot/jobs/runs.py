@@ -19,8 +19,7 @@ class Run:
     """Remember one batch on a device. `jobs` are those without an answer, `host` is the batch that it runs inside of.
 
     `expected_s` are the device seconds that it should take, `taken_s` those that its answers took, `guests_s` those
-    that its guests took of its time. `computing`: its models are loaded. `stepping`: it is between its first and last
-    step.
+    that its guests took of its time. `computing`: its models are loaded. `ending`: its last step is done.
     """
 
     device: DeviceHandle
@@ -31,7 +30,7 @@ class Run:
     guests_s: float = 0.0
     taken_s: float = 0.0
     computing: bool = False
-    stepping: bool = False
+    ending: bool = False
     failed: bool = False
     started_at: float = 0.0
 
@@ -63,13 +62,13 @@ class Run:
         return self.expected_s / max(steps, 1)
 
     @property
-    def takes_guests(self) -> bool:
-        """Say whether a short batch could run between its steps now.
+    def gives_way(self) -> bool:
+        """Say whether short batches could run after its present step.
 
         Not beside jobs whose worker died before: another death would hit those that have nothing to do with it.
         """
         fresh = all(job.attempts == 1 and job.request.gives_way for job in self.jobs.values())
-        return self.stepping and self.guest is None and fresh and bool(self.jobs)
+        return self.computing and not self.ending and fresh and bool(self.jobs)
 
     def guest_credit_s(self, share: float) -> float:
         """Return the seconds that its guests may still take now, when `share` of its whole time may go to guests."""

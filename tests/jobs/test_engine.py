@@ -13,6 +13,7 @@ import pytest
 from bot.config import QueueSettings, load_settings
 from bot.engine import Engine
 from bot.errors import BadInput, JobCancelled, JobExpired, Refused, UserError
+from bot.inference.messages import Progress
 from bot.inference.pipeline import Failure
 from bot.inference.pipelines.imagine import ImagineRequest
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult
@@ -204,13 +205,29 @@ async def host(engine: Engine, device: FakeDevice, *, seconds_a_step: float = 1.
 async def test_short_jobs_run_between_the_steps_of_a_picture(engine: Engine, device: FakeDevice) -> None:
     device.hold()
     job = await host(engine, device)
-    short = [await ask(engine, BOB), await ask(engine, ALICE)]
-    assert all(other.state is JobState.QUEUED for other in short), "no step was done yet"
-    device.progress(1, 20)
-    assert [other.state for other in short] == [JobState.RUNNING] * 2
+    first, second, third = await ask(engine, BOB), await ask(engine, ALICE), await ask(engine, BOB)
+    assert [first.state, second.state, third.state] == [JobState.RUNNING, JobState.QUEUED, JobState.QUEUED]
     device.release()
-    await asyncio.gather(*(other.outcome() for other in (job, *short)))
-    assert [len(batch.items) for batch in device.batches] == [1, 2]
+    await asyncio.gather(*(other.outcome() for other in (job, first, second, third)))
+    assert [len(batch.items) for batch in device.batches] == [1, 1, 2]
+
+
+async def test_nothing_runs_between_steps_while_the_model_is_loaded_or_after_the_last(
+    engine: Engine, device: FakeDevice
+) -> None:
+    device.hold()
+    device.starts = False
+    job = await host(engine, device)
+    early = await ask(engine, BOB)
+    states = [early.state]
+    device.started()
+    assert [*states, early.state] == [JobState.QUEUED, JobState.RUNNING]
+    engine._runs["cpu"].guest = None
+    engine._hear(engine._runs["cpu"], Progress(job.id, 20, 20))
+    late = await ask(engine, BOB)
+    assert late.state is JobState.QUEUED
+    device.release()
+    await asyncio.gather(*(other.outcome() for other in (job, early, late)))
 
 
 async def test_pictures_are_made_together_however_long_they_take(engine: Engine, device: FakeDevice) -> None:
