@@ -22,8 +22,8 @@ Model = TypeVar("Model")
 class Line(Protocol):
     """Be the way back to the parent, and know what came from there."""
 
-    def send(self, event: Event) -> None:
-        """Tell the parent something about this batch."""
+    def send(self, *events: Event) -> None:
+        """Tell the parent something about this batch, together."""
 
     def cancelled(self, job_id: str) -> bool:
         """Say whether a job was stopped."""
@@ -93,8 +93,8 @@ class BatchRun:
         """Tell outcomes; what the device computed since the last ones is shared among them by their work."""
         told = list(outcomes)
         seconds, work = self._clock.lap(), sum(_request(item).work for item, _ in told) or 1.0
-        for item, outcome in told:
-            self._line.send(Answered(item.job_id, outcome, seconds * _request(item).work / work))
+        shares = [seconds * _request(item).work / work for item, _ in told]
+        self._line.send(*(Answered(item.job_id, o, share) for (item, o), share in zip(told, shares, strict=True)))
 
 
 class _DeviceClock:

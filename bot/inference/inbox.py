@@ -39,7 +39,8 @@ class Inbox:
         """Sort messages until the parent goes away."""
         try:
             while True:
-                self._sort(self._connection.recv())
+                for message in self._connection.recv():
+                    self._sort(message)
         except (EOFError, OSError):
             self._on_orphaned()
 

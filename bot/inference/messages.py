@@ -1,6 +1,7 @@
 """Define what the bot process and a worker process say to each other. Frozen values, pickled over a pipe.
 
-What the worker says of a batch comes as a pair of the batch's number and one of the events below.
+Each message wakes the other process, which takes time from computing: so the bot sends lists of messages, and what the
+worker says of a batch comes as a pair of the batch's number and a tuple of the events below.
 """
 
 from __future__ import annotations

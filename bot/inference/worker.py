@@ -114,7 +114,7 @@ class Worker:
         line = BatchLine(message.number, self._inbox, self)
         report = BatchRun(batch, self.pipeline(batch.task), self._cache, self._options.device, line).report()
         self._inbox.forget(item.job_id for item in batch.items)
-        self._inbox.send((message.number, report))
+        self._inbox.send((message.number, (report,)))
 
 
 class BatchLine:
@@ -125,9 +125,10 @@ class BatchLine:
         self._inbox = inbox
         self._worker = worker
 
-    def send(self, event: Event) -> None:
-        """Tell the parent something about this batch."""
-        self._inbox.send((self._number, event))
+    def send(self, *events: Event) -> None:
+        """Tell the parent something about this batch, together."""
+        if events:
+            self._inbox.send((self._number, events))
 
     def cancelled(self, job_id: str) -> bool:
         """Say whether a job was stopped."""
@@ -145,7 +146,7 @@ class BatchLine:
 def _let_the_bot_go_first() -> None:
     """Give the bot process precedence: it needs little, but at once."""
     with contextlib.suppress(AttributeError, OSError):  # not on Windows
-        os.nice(10)
+        os.nice(5)
 
 
 def _quiet_libraries(level: int) -> None:

@@ -10,7 +10,7 @@ import multiprocessing
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
@@ -124,14 +124,15 @@ class WorkerProcess:
         else:
             self._pass_on(*message)
 
-    def _pass_on(self, number: int, event: Event | BatchReport) -> None:
+    def _pass_on(self, number: int, events: Sequence[Event | BatchReport]) -> None:
         flight = self._flights[number]
-        if not isinstance(event, BatchReport):
-            flight.on_event(event)
-            return
-        del self._flights[number]
-        if not flight.report.done():
-            flight.report.set_result(event)
+        for event in events:
+            if not isinstance(event, BatchReport):
+                flight.on_event(event)
+                continue
+            del self._flights[number]
+            if not flight.report.done():
+                flight.report.set_result(event)
 
     def _fail(self) -> None:
         for flight in self._flights.values():
@@ -142,10 +143,18 @@ class WorkerProcess:
 
 
 def _send(connection: Connection, outbox: _Outbox) -> None:
-    """Send messages in order until None comes; what can't be sent is lost with the process, as the listener tells."""
-    while (message := outbox.get()) is not None:
+    """Send messages in order, those that wait together, until None comes.
+
+    What can't be sent is lost with the process, as the listener tells.
+    """
+    messages: list[Any] = []
+    while None not in messages:
+        messages = [outbox.get()]
+        with contextlib.suppress(queue.Empty):
+            while messages[-1] is not None:
+                messages.append(outbox.get_nowait())
         with contextlib.suppress(OSError, ValueError):
-            connection.send(message)
+            connection.send([message for message in messages if message is not None])
     connection.close()
 
 

@@ -30,9 +30,8 @@ class Line:
         self.results: dict[str, Any] = {}
         self._between = between
 
-    def send(self, event: Event) -> None:
-        if isinstance(event, Answered):
-            self.results[event.job_id] = event.outcome
+    def send(self, *events: Event) -> None:
+        self.results |= {event.job_id: event.outcome for event in events if isinstance(event, Answered)}
 
     def cancelled(self, job_id: str) -> bool:  # noqa: ARG002
         return False

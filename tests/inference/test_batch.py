@@ -24,10 +24,11 @@ class Line:
     def __init__(self) -> None:
         self.answers: dict[str, Answered] = {}
 
-    def send(self, event: Event) -> None:
-        if isinstance(event, Answered):
-            assert event.job_id not in self.answers, "a job was answered twice"
-            self.answers[event.job_id] = event
+    def send(self, *events: Event) -> None:
+        for event in events:
+            if isinstance(event, Answered):
+                assert event.job_id not in self.answers, "a job was answered twice"
+                self.answers[event.job_id] = event
 
     def cancelled(self, job_id: str) -> bool:  # noqa: ARG002
         return False
