@@ -64,7 +64,7 @@ async def test_imagine_makes_a_picture(channel: Channel) -> None:
 
 
 async def test_progress_queue_and_cancel_while_a_picture_is_made(channel: Channel) -> None:
-    await channel.command("imagine", prompt="a blue fish", steps="100")
+    await channel.command("imagine", prompt="a blue fish", steps="100", count="4")
     await channel.wait_for(r"step \d+ of 100")
     picture = channel.page.locator("article").filter(has=channel.page.get_by_role("button", name="Cancel"))
     message = await picture.get_attribute("data-message-id")
@@ -90,7 +90,7 @@ async def test_ctrl_c_while_a_picture_is_made() -> None:
     with running_demo() as demo:
         demo.wait_until_announced()
         async with open_channel(demo.url) as channel:
-            await channel.command("imagine", prompt="a red heart", steps="100")
+            await channel.command("imagine", prompt="a red heart", steps="100", count="4")
             await channel.wait_for(r"step \d+ of 100")
             stopped = demo.stop()
     assert (stopped.code, stopped.output, stopped.left_over) == (0, "", [])

@@ -18,6 +18,7 @@ from tests.wire.discord_server import DiscordServer, discord_server
 from tests.wire.process import CONFIG, ROOT, RUN, TOKEN, command, environment, family, hubcord, still_alive
 
 NO_GRACE = f"{CONFIG}[queue]\nshutdown_grace_s = 0\n"
+LONG_GRACE = f"{CONFIG}[queue]\nshutdown_grace_s = 60\n"
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def is_drawing(discord: DiscordServer, token: str) -> bool:
 @pytest.mark.timeout(240)
 async def test_killed_in_the_middle_it_answers_each_job_once(discord: DiscordServer, tmp_path: Path) -> None:
     async with hubcord(discord, tmp_path) as process:
-        picture = await discord.slash("imagine", prompt="a red heart", seed=3, steps=60)
+        picture = await discord.slash("imagine", prompt="a red heart", seed=3, steps=200)
         texts = [await discord.slash("sentiment", text=f"good {number}") for number in range(5)]
         await discord.wait_for(lambda: is_drawing(discord, picture))
         worker = family(process)[1:]
@@ -113,8 +114,8 @@ async def test_a_refused_token_is_one_clear_line(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(240)
 async def test_a_stop_finishes_what_runs_and_refuses_what_comes(discord: DiscordServer, tmp_path: Path) -> None:
-    async with hubcord(discord, tmp_path) as process:
-        picture = await discord.slash("imagine", prompt="a red heart", seed=3, steps=30)
+    async with hubcord(discord, tmp_path, LONG_GRACE) as process:
+        picture = await discord.slash("imagine", prompt="a red heart", seed=3, steps=200)
         await discord.wait_for(lambda: is_drawing(discord, picture))
         waiting = await discord.slash("imagine", prompt="a blue heart", seed=3, steps=500)
         await discord.wait_for(lambda: discord.first(waiting))
@@ -124,7 +125,7 @@ async def test_a_stop_finishes_what_runs_and_refuses_what_comes(discord: Discord
         await discord.wait_for(lambda: discord.first(refused))
         assert "restarting" in str(discord.first(refused))
         assert (discord.first(refused) or {})["data"]["flags"] == 64
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 90) == 0
     assert len(discord.answers(picture)) == 1
     assert discord.answers(picture)[0]["_files"] == 1
     assert discord.answers(waiting) == []
@@ -144,7 +145,7 @@ async def test_a_stop_defers_what_came_just_before(discord: DiscordServer, tmp_p
 @pytest.mark.timeout(240)
 async def test_a_stop_puts_back_what_takes_longer(discord: DiscordServer, tmp_path: Path) -> None:
     async with hubcord(discord, tmp_path, NO_GRACE) as process:
-        picture = await discord.slash("imagine", prompt="a red heart", seed=3, steps=60)
+        picture = await discord.slash("imagine", prompt="a red heart", seed=3, steps=200)
         await discord.wait_for(lambda: is_drawing(discord, picture))
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 30) == 0
@@ -176,7 +177,7 @@ async def test_an_answer_after_the_end_of_its_token_is_posted_once(discord: Disc
     """Its place is durable: a start much later, when the nonce is forgotten, uses it again."""
     discord.said.limits = Limits(token_s=3, nonce_s=0)
     async with hubcord(discord, tmp_path) as process:
-        token = await discord.slash("imagine", prompt="a red heart", seed=3, steps=60)
+        token = await discord.slash("imagine", prompt="a red heart", seed=3, steps=200)
         discord.watch = lambda moment: process.kill() if discord.said.posted and moment == ("after", "edit") else None
         await asyncio.wait_for(process.wait(), 60)
     discord.watch = lambda _: None
