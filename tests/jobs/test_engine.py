@@ -10,37 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import QueueSettings, load_settings
 from bot.engine import Engine
 from bot.errors import BadInput, JobCancelled, JobExpired, Refused, UserError
-from bot.inference.messages import Progress
 from bot.inference.pipeline import Failure
 from bot.inference.pipelines.imagine import ImagineRequest
-from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult
+from bot.inference.pipelines.sentiment import SentimentResult
 from bot.jobs.job import Job, JobState, Requester
 from bot.jobs.sql_store import SqlStore
-from bot.jobs.store import NoStore, Store
-from tests.fakes.executor import FakeDevice, FakeExecutor
-
-ALICE = Requester(user_id=1, guild_id=10)
-BOB = Requester(user_id=2, guild_id=10)
-
-
-def make_engine(*devices: FakeDevice, store: Store | None = None, **limits: float) -> Engine:
-    return Engine(
-        executor=FakeExecutor(*devices),
-        store=store or NoStore(),
-        tasks=load_settings().tasks,
-        limits=QueueSettings(**{"shutdown_grace_s": 0.0, **limits}),  # type: ignore[arg-type]
-    )
-
-
-def request(text: str = "fine") -> SentimentRequest:
-    return SentimentRequest(model="bundled:minilm-sentiment", text=text)
-
-
-async def ask(engine: Engine, requester: Requester = ALICE, text: str = "fine") -> Job:
-    return await engine.submit("sentiment", request(text), requester, reply_to={"somewhere": 1})
+from tests.fakes.executor import FakeDevice
+from tests.jobs.engines import ALICE, BOB, ask, make_engine, request
 
 
 @pytest.fixture
@@ -183,183 +161,6 @@ async def test_positions_are_told(engine: Engine, device: FakeDevice) -> None:
     assert sorted(job.status.ahead for job in jobs[1:] if job.status.ahead is not None) == [0, 1]
     device.release()
     await asyncio.gather(*(job.outcome() for job in jobs))
-
-
-async def picture(engine: Engine, requester: Requester = ALICE, steps: int = 20) -> Job:
-    request = ImagineRequest(model="bundled:emoji-sd", prompt="a cat", seed=1, steps=steps)
-    return await engine.submit("imagine", request, requester)
-
-
-async def host(engine: Engine, device: FakeDevice, *, seconds_a_step: float = 1.0) -> Job:
-    """Start a picture of 20 steps that is known to take its time, and let its first step be done."""
-    device.loaded["bundled:minilm-sentiment"] = 1
-    job = await picture(engine)
-    engine.estimator.learn([job.request], 20 * seconds_a_step)
-    engine._runs["cpu"].expected_s = 20 * seconds_a_step
-    engine.estimator.learn([request()], 0.5)
-    device.hold()
-    await asyncio.sleep(0)
-    return job
-
-
-async def test_short_jobs_run_between_the_steps_of_a_picture(engine: Engine, device: FakeDevice) -> None:
-    device.hold()
-    job = await host(engine, device)
-    first, second, third = await ask(engine, BOB), await ask(engine, ALICE), await ask(engine, BOB)
-    assert [first.state, second.state, third.state] == [JobState.RUNNING, JobState.QUEUED, JobState.QUEUED]
-    device.release()
-    await asyncio.gather(*(other.outcome() for other in (job, first, second, third)))
-    assert [len(batch.items) for batch in device.batches] == [1, 1, 2]
-
-
-async def test_nothing_runs_between_steps_while_the_model_is_loaded_or_after_the_last(
-    engine: Engine, device: FakeDevice
-) -> None:
-    device.hold()
-    device.starts = False
-    job = await host(engine, device)
-    early = await ask(engine, BOB)
-    states = [early.state]
-    device.started()
-    assert [*states, early.state] == [JobState.QUEUED, JobState.RUNNING]
-    engine._runs["cpu"].guest = None
-    engine._hear(engine._runs["cpu"], Progress(job.id, 20, 20))
-    late = await ask(engine, BOB)
-    assert late.state is JobState.QUEUED
-    device.release()
-    await asyncio.gather(*(other.outcome() for other in (job, early, late)))
-
-
-async def test_pictures_are_made_together_however_long_they_take(engine: Engine, device: FakeDevice) -> None:
-    device.hold()
-    await host(engine, device, seconds_a_step=10.0)
-    waiting = [await picture(engine, requester) for requester in (ALICE, BOB, BOB)]
-    device.release()
-    await asyncio.gather(*(job.outcome() for job in waiting))
-    assert [len(batch.items) for batch in device.batches] == [1, 3]
-
-
-async def test_a_picture_is_slowed_down_no_more_than_allowed(engine: Engine, device: FakeDevice) -> None:
-    device.hold()
-    await host(engine, device, seconds_a_step=0.1)
-    device.progress(1, 20)
-    short = [await ask(engine, BOB) for _ in range(3)]
-    device.progress(2, 20)
-    assert {job.state for job in short} == {JobState.QUEUED}, "half a second would be a quarter of the picture's time"
-    device.release()
-    await asyncio.gather(*(job.outcome() for job in short))
-
-
-async def test_pictures_wait_for_pictures(engine: Engine, device: FakeDevice) -> None:
-    device.hold()
-    await host(engine, device)
-    other = await picture(engine, BOB)
-    device.progress(1, 20)
-    assert other.state is JobState.QUEUED
-    device.release()
-    await other.outcome()
-
-
-async def test_nothing_runs_beside_a_picture_that_killed_its_worker(engine: Engine, device: FakeDevice) -> None:
-    device.hold()
-    job = await host(engine, device)
-    job.attempts = 2
-    short = await ask(engine, BOB)
-    device.progress(1, 20)
-    assert short.state is JobState.QUEUED
-    device.release()
-    await asyncio.gather(job.outcome(), short.outcome())
-
-
-async def test_jobs_that_are_next_are_got_ready(engine: Engine, device: FakeDevice) -> None:
-    await (await ask(engine)).outcome()  # the model is loaded now
-    device.hold()
-    await ask(engine)
-    waiting, cancelled = await ask(engine), await ask(engine, BOB)
-    assert device.prepared == [waiting.id, cancelled.id]
-    engine.cancel(cancelled.id)
-    assert device.forgotten == [cancelled.id]
-    device.release()
-    await waiting.outcome()
-    assert device.forgotten == [cancelled.id]
-
-
-async def test_a_device_that_died_gets_nothing_until_it_is_back(device: FakeDevice) -> None:
-    other = FakeDevice("cuda:1")
-    engine = make_engine(device, other)
-    await engine.start()
-    device.available = False
-    device.loaded["bundled:minilm-sentiment"] = 1
-    await (await ask(engine)).outcome()
-    assert (len(device.batches), len(other.batches)) == (0, 1)
-    other.available = False
-    job = await ask(engine)
-    assert job.state is JobState.QUEUED
-    device.available = True
-    engine.executor.on_available()  # type: ignore[attr-defined]
-    await job.outcome()
-    await engine.close()
-
-
-async def test_a_batch_takes_no_longer_than_it_may(device: FakeDevice) -> None:
-    engine = make_engine(device, batch_s=1.0)
-    await engine.start()
-    device.seconds = 0.3
-    await (await ask(engine)).outcome()
-    device.batches.clear()
-    device.hold()
-    jobs = [await ask(engine) for _ in range(8)]
-    device.release()
-    await asyncio.gather(*(job.outcome() for job in jobs))
-    assert [len(batch.items) for batch in device.batches][:2] == [1, 3]
-    await engine.close()
-
-
-async def test_devices_share_what_waits() -> None:
-    devices = FakeDevice("cpu"), FakeDevice("cpu#2")
-    engine = make_engine(*devices)
-    for device in devices:
-        device.available = False
-    await engine.start()
-    engine.estimator.learn([request()], 0.01)
-    jobs = [await ask(engine) for _ in range(6)]
-    for device in devices:
-        device.available = True
-    engine.executor.on_available()  # type: ignore[attr-defined]
-    await asyncio.gather(*(job.outcome() for job in jobs))
-    assert [[len(batch.items) for batch in device.batches] for device in devices] == [[3], [3]]
-    await engine.close()
-
-
-async def test_a_device_with_room_is_preferred_to_one_without() -> None:
-    full, roomy = FakeDevice("cuda:0"), FakeDevice("cuda:1")
-    full.budget_bytes, full.loaded = 10, {"other": 9}
-    roomy.budget_bytes, roomy.loaded = 100, {"other": 50}
-    engine = make_engine(full, roomy)
-    engine._sizes["bundled:minilm-sentiment"] = 5
-    await engine.start()
-    await (await ask(engine)).outcome()
-    assert (len(full.batches), len(roomy.batches)) == (0, 1)
-    await engine.close()
-
-
-async def test_devices_work_at_once_and_a_warm_one_is_preferred() -> None:
-    cold, warm = FakeDevice("cpu:0"), FakeDevice("cpu:1")
-    warm.loaded = {"bundled:minilm-sentiment": 1}
-    engine = make_engine(cold, warm)
-    await engine.start()
-    cold.hold()
-    warm.hold()
-    first = await ask(engine)
-    await asyncio.sleep(0)
-    assert (len(warm.batches), len(cold.batches)) == (1, 0)
-    second = await ask(engine)
-    await asyncio.sleep(0)
-    assert (len(warm.batches), len(cold.batches)) == (1, 1)
-    cold.release()
-    warm.release()
-    await asyncio.gather(first.outcome(), second.outcome())
-    await engine.close()
 
 
 async def test_a_caller_that_leaves_stops_nothing(engine: Engine, device: FakeDevice) -> None:
