@@ -1,15 +1,18 @@
-"""Offer the databases that the job store is tested with."""
+"""Offer the databases that the job store is tested with, and an engine on a fake device."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from bot.engine import Engine
+from tests.fakes.executor import FakeDevice
+from tests.jobs.engines import make_engine
 from tests.jobs.postgres import Server, find_programs, running
 
 _numbers = itertools.count(1)
@@ -47,3 +50,12 @@ def url(request: pytest.FixtureRequest) -> str:
     """Return the URL of an empty database of each kind."""
     found: str = request.getfixturevalue(f"{request.param}_url")
     return found
+
+
+@pytest.fixture
+async def engine(device: FakeDevice) -> AsyncIterator[Engine]:
+    """Start an engine with small limits on a fake device."""
+    engine = make_engine(device, per_user=3, per_guild=5, capacity=6)
+    await engine.start()
+    yield engine
+    await engine.close()

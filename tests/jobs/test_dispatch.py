@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-
-import pytest
 
 from bot.engine import Engine
 from bot.inference.messages import Progress
@@ -15,26 +12,13 @@ from tests.fakes.executor import FakeDevice
 from tests.jobs.engines import ALICE, BOB, ask, make_engine, request
 
 
-@pytest.fixture
-def device() -> FakeDevice:
-    return FakeDevice()
-
-
-@pytest.fixture
-async def engine(device: FakeDevice) -> AsyncIterator[Engine]:
-    engine = make_engine(device, per_user=3, per_guild=5, capacity=6)
-    await engine.start()
-    yield engine
-    await engine.close()
-
-
 async def picture(engine: Engine, requester: Requester = ALICE, steps: int = 20) -> Job:
     request = ImagineRequest(model="bundled:emoji-sd", prompt="a cat", seed=1, steps=steps)
     return await engine.submit("imagine", request, requester)
 
 
 async def host(engine: Engine, device: FakeDevice, *, seconds_a_step: float = 1.0) -> Job:
-    """Start a picture of 20 steps that is known to take its time, and let its first step be done."""
+    """Start a picture of 20 steps that is known to take its time, on a device that keeps it."""
     device.loaded["bundled:minilm-sentiment"] = 1
     job = await picture(engine)
     engine.estimator.learn([job.request], 20 * seconds_a_step)

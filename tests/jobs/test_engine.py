@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,19 +18,6 @@ from bot.jobs.job import Job, JobState, Requester
 from bot.jobs.sql_store import SqlStore
 from tests.fakes.executor import FakeDevice
 from tests.jobs.engines import ALICE, BOB, ask, make_engine, request
-
-
-@pytest.fixture
-def device() -> FakeDevice:
-    return FakeDevice()
-
-
-@pytest.fixture
-async def engine(device: FakeDevice) -> AsyncIterator[Engine]:
-    engine = make_engine(device, per_user=3, per_guild=5, capacity=6)
-    await engine.start()
-    yield engine
-    await engine.close()
 
 
 async def test_a_job_is_answered(engine: Engine) -> None:
