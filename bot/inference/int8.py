@@ -8,9 +8,10 @@ torch's own dynamic quantisation has one scale for the whole batch: as fast, but
 
 from __future__ import annotations
 
-import copy
 from functools import cache
 from typing import Any
+
+from bot.inference.layers import with_linears
 
 _LARGEST = 127
 _SMALLEST_SCALE = 1e-8
@@ -18,15 +19,7 @@ _SMALLEST_SCALE = 1e-8
 
 def quantised(model: Any) -> Any:
     """Return a copy of a model with 8-bit Linear layers; it shares all other weights with the original."""
-    import torch
-
-    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    result = copy.deepcopy(model, shared)
-    for parent in list(result.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is torch.nn.Linear:
-                setattr(parent, name, int8_linear()(child))
-    return result
+    return with_linears(model, int8_linear())
 
 
 @cache

@@ -17,6 +17,7 @@ from typing import Any, get_args
 from bot.inference.device import Device, Precision
 from bot.inference.hub import ModelFiles
 from bot.inference.int8 import quantised
+from bot.inference.packed import packed
 from bot.inference.remembered import Remembered, choice_key
 
 log = logging.getLogger(__name__)
@@ -34,10 +35,10 @@ _UNFIT = (RuntimeError, TypeError, ValueError, AttributeError)
 
 def fit(model: Any, make_probe: Callable[[Any], Probe], files: ModelFiles, device: Device) -> Any:
     """Return a loaded model in the precision that the device asks for; `make_probe` is called to measure it."""
-    if device.name != "cpu" or device.precision in ("fp32", "bf16"):
+    if device.name != "cpu":
         return model  # loaded in Device.dtype
-    if device.precision == "int8":
-        return quantised(model)
+    if device.precision != "auto":
+        return converted(model, device.precision)
     remembered, key = Remembered(), choice_key(files)
     choice = remembered.get(key)
     if choice is None:
@@ -49,10 +50,10 @@ def fit(model: Any, make_probe: Callable[[Any], Probe], files: ModelFiles, devic
 
 
 def converted(model: Any, precision: Precision) -> Any:
-    """Return a model of fp32 in another precision, and leave the original as it is."""
-    if precision == "fp32":
-        return model
-    return quantised(model) if precision == "int8" else copy.deepcopy(model).bfloat16()
+    """Return a model as it computes fastest in a precision, and leave the original as it is."""
+    if precision == "int8":
+        return quantised(model)
+    return packed(model if precision == "fp32" else copy.deepcopy(model).bfloat16())
 
 
 def choose(model: Any, probe: Probe) -> Precision:

@@ -17,6 +17,8 @@ from bot.inference.hub import ModelFiles
 
 log = logging.getLogger(__name__)
 FILE = "precision.json"
+_EDITION = 2
+"""Of what is measured: what an older hubcord measured doesn't hold for this one."""
 
 
 class Remembered:
@@ -55,7 +57,7 @@ def choice_key(files: ModelFiles) -> str:
 
     model = f"{files.reference.scheme}:{files.reference.name}@{files.revision or _newest(files)}"
     cpu = f"{_cpu_name()} {torch.backends.cpu.get_cpu_capability()}"
-    return f"{model}, {cpu}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return f"{model}, {cpu}, {torch.get_num_threads()} threads, torch {torch.__version__}, edition {_EDITION}"
 
 
 def _newest(files: ModelFiles) -> str:
