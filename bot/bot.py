@@ -19,6 +19,7 @@ from bot.jobs.job import Job
 from bot.jobs.store import Store
 from bot.replies import Replies
 from bot.tree import Tree
+from bot.turns import Turns
 from bot.views.cancel import CancelButton
 from bot.views.job_menu import JobMenu
 
@@ -56,6 +57,7 @@ class Bot(commands.AutoShardedBot):
         self.engine = engine
         self.store = store or engine.store
         self.settings = settings
+        self.turns = Turns()
         self.replies = Replies(self)
         self._unanswered = unanswered
 

@@ -50,6 +50,7 @@ class Posting:
 
     async def progress(self, text: str) -> bool:
         """Show how far the job is; return False when its message was deleted."""
+        await self._bot.turns.next()
         try:
             await self._show(text)
         except TROUBLE as error:
@@ -65,6 +66,7 @@ class Posting:
 
         Raise what may pass: Discord's trouble, and what happens on the way to it.
         """
+        await self._bot.turns.next()
         try:
             await self._post(answer)
         except (discord.Forbidden, discord.NotFound) as error:
@@ -122,7 +124,8 @@ class Posting:
 
     async def _edit(self, answer: Answer) -> bool:
         """Edit the interaction's message; return False when its token doesn't work."""
-        answer = await asyncio.to_thread(fit, answer, self.address.upload_limit)
+        if answer.files:
+            answer = await asyncio.to_thread(fit, answer, self.address.upload_limit)
         files = answer.discord_files()
         try:
             await edit_original(

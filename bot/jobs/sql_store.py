@@ -75,7 +75,8 @@ class SqlStore:
 
     async def add(self, job: Job) -> None:
         """Write a new job; it is durable when this returns. Raise UserError when it can't be stored."""
-        request = await asyncio.to_thread(codec.dump, job.request)
+        quick = codec.is_quick(job.request)
+        request = codec.dump(job.request) if quick else await asyncio.to_thread(codec.dump, job.request)
         row = {
             "id": job.id,
             "task": job.task,

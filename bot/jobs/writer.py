@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +24,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 30.0
 _WAIT_S = 2.0
 """How long somebody waits for a write: Discord waits for three seconds, and some of them are gone."""
 _LAST_WRITES_S = 5.0
+_GATHER_S = 0.05
+"""How long changes may gather that nobody waits for."""
 _NOT_STORED = "The job couldn't be stored. Try again in a minute."
 Change = tuple[sa.Executable, Mapping[str, Any]]
 """A statement and its parameters: one statement for all rows is compiled once."""
@@ -68,6 +71,7 @@ class Writer:
         self._group: list[Write] = []
         self._failing = False
         self._some = asyncio.Event()
+        self._awaited = asyncio.Event()
         self._none = asyncio.Event()
         self._none.set()
         self._task: asyncio.Task[None] | None = None
@@ -81,6 +85,7 @@ class Writer:
         """Write what is left; what can't be written within a moment is lost, and the log says so."""
         if self._task is None:
             return
+        self._awaited.set()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._none.wait(), _LAST_WRITES_S)
         self._task.cancel()
@@ -117,12 +122,17 @@ class Writer:
         self._waiting.append(write)
         self._none.clear()
         self._some.set()
+        if write.done is not None:
+            self._awaited.set()
 
     async def _run(self) -> None:
         """Commit whatever has gathered, together: a commit costs far more than a row."""
         while True:
             await self._some.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._awaited.wait(), _GATHER_S)
             self._some.clear()
+            self._awaited.clear()
             self._group = list(self._waiting)
             self._waiting.clear()
             await self._write(self._group)
@@ -166,12 +176,18 @@ class Writer:
 
     async def _commit(self, group: list[Write]) -> None:
         async with self._engine.begin() as connection:
-            for write in group:
-                for statement, parameters in write.changes:
-                    await connection.execute(statement, parameters)
+            for statement, rows in _alike(chain.from_iterable(write.changes for write in group)):
+                await connection.execute(statement, rows)
         if self._failing:
             log.info("the job store is written again")
         self._failing = False
+
+
+def _alike(changes: Iterable[Change]) -> Iterator[tuple[sa.Executable, list[Mapping[str, Any]]]]:
+    """Yield changes in order; those that follow each other with one statement and the same columns are one."""
+    for _, some in groupby(changes, key=lambda change: (id(change[0]), *change[1])):
+        together = list(some)
+        yield together[0][0], [row for _, row in together]
 
 
 def _future() -> asyncio.Future[None]:
