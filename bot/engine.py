@@ -194,8 +194,7 @@ class Engine:
         self._expire()
         if self._closing:
             return
-        while len(self._queue) and (free := self._free_devices()):
-            head = self._queue.head()
+        while (head := self._queue.head()) and (free := self._free_devices()):
             limits = self._batch_limits(head)
             fair_rows = -(-self._queue.count_with(head) // len(free))
             jobs = self._queue.pop_batch(replace(limits, rows=min(limits.rows, fair_rows)))
@@ -209,25 +208,23 @@ class Engine:
         return [run.device for run in self._runs.values()]
 
     def _invite_guests(self) -> None:
-        """Let short jobs run between the steps of long ones, as far as these may be slowed down."""
+        """Let short jobs run while models are loaded and between the steps of images, which are slowed down little."""
         for run in list(self._runs.values()):
-            if self._closing or not self.limits.guest_share or not self._queue.has_guests():
-                return
-            if run.gives_way and run.guest is None:
+            if run.guest is None and run.gives_way and self.limits.guest_share and not self._closing:
                 self._invite_to(run)
 
     def _invite_to(self, run: Run) -> None:
-        head, credit_s = self._queue.head(guests=True), run.guest_credit_s(self.limits.guest_share)
+        head, credit_s = self._queue.head(run.welcomes), run.guest_credit_s(self.limits.guest_share)
+        if head is None:
+            return
         cost_s = self.estimator.seconds(head.request, run.device.name)
         if head.request.model not in run.device.loaded:
             cost_s += self.estimator.loading_s(head.request.model, run.device.name)
-        if head.attempts:
-            return
         if cost_s > credit_s:
             self._invite_later((cost_s - credit_s) * (1.0 / self.limits.guest_share - 1.0))
             return
         limits = self._batch_limits(head)
-        jobs = self._queue.pop_batch(replace(limits, seconds=min(limits.seconds, credit_s)), guests=True)
+        jobs = self._queue.pop_batch(replace(limits, seconds=min(limits.seconds, credit_s)), only=run.welcomes)
         self._start(run.device, jobs, host=run)
 
     def _invite_later(self, seconds: float) -> None:
@@ -290,8 +287,10 @@ class Engine:
                 run.jobs[job_id].update(step=step, steps=steps, loading=None)
                 run.ending = step >= steps
             case Loading(_, share):
+                run.loading = True
                 for job in run.jobs.values():
                     job.update(loading=share or 0.0)
+                self._invite_guests()
             case Started():
                 self._begin(run)
 
@@ -302,7 +301,7 @@ class Engine:
             if not run.computing:
                 job.attempts += 1
                 self.store.save(job)
-        run.computing = True
+        run.begin()
         self._invite_guests()
 
     def _learn(self, run: Run, requests: Sequence[Request], report: BatchReport) -> None:

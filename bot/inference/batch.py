@@ -146,7 +146,11 @@ class BatchContext:
         if self._cache.peek(reference) is None:
             self._line.send(Loading(reference))
         model: Model = self._cache.get(
-            reference, loader, lambda share: self._line.send(Loading(reference, share)), self._pipeline.accepts
+            reference,
+            loader,
+            lambda share: self._line.send(Loading(reference, share)),
+            self._pipeline.accepts,
+            self._give_way,
         )
         self._line.send(Started())
         return model
@@ -170,11 +174,16 @@ class BatchContext:
 
     def give_way(self) -> None:
         """Let short jobs run that wait for this device."""
-        self._clock.away_s += self._line.give_way()
+        self._give_way()
 
     def cancelled(self, index: int) -> bool:
         """Say whether somebody stopped this job."""
         return self._line.cancelled(self._items[index].job_id)
+
+    def _give_way(self) -> float:
+        seconds = self._line.give_way()
+        self._clock.away_s += seconds
+        return seconds
 
 
 def prepare(pipeline: Pipeline, request: Request, loaded: Loaded) -> Any:

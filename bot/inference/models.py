@@ -6,20 +6,19 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Container, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.errors import ModelUnavailable, UserError, brief
 from bot.inference.accepts import ANYTHING, Accepts
-from bot.inference.collector import no_collection
 from bot.inference.device import Device
 from bot.inference.fetch import OnFetch
 from bot.inference.hub import ModelFiles, find_model
+from bot.inference.loading import Aside, Loader, Meanwhile, load
 from bot.inference.missing import MissingModels
 
 log = logging.getLogger(__name__)
-Loader = Callable[[ModelFiles, Device], Any]
 
 
 @dataclass(slots=True)
@@ -50,6 +49,7 @@ class ModelCache:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._scopes: list[_Scope] = []
         self._missing = MissingModels()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -75,13 +75,21 @@ class ModelCache:
             self._scopes.remove(scope)
 
     def get(
-        self, reference: str, loader: Loader, on_fetch: OnFetch = lambda _: None, accepts: Accepts = ANYTHING
+        self,
+        reference: str,
+        loader: Loader,
+        on_fetch: OnFetch = lambda _: None,
+        accepts: Accepts = ANYTHING,
+        meanwhile: Meanwhile = lambda: 0.0,
     ) -> Any:
-        """Return the model of `reference`; raise ModelUnavailable when it can't be found, used or loaded."""
+        """Return the model of `reference`; raise ModelUnavailable when it can't be found, used or loaded.
+
+        It is found and loaded in another thread; here `meanwhile` is called again and again.
+        """
         entry = self._entries.get(reference)
         if entry is None:
             with self._missing.told_once(reference):
-                entry = self._load(reference, loader, on_fetch, accepts)
+                entry = self._load(reference, loader, on_fetch, accepts, meanwhile)
         self._use(reference)
         self._entries.move_to_end(reference)
         entry.used_at = time.monotonic()
@@ -104,26 +112,20 @@ class ModelCache:
         if idle:
             self._device.empty_cache()
 
-    def _load(self, reference: str, loader: Loader, on_fetch: OnFetch, accepts: Accepts) -> _Entry:
-        from safetensors import SafetensorError
-
-        started = time.monotonic()
-        files = find_model(reference, on_fetch, accepts, self._trusted)
+    def _load(
+        self, reference: str, loader: Loader, on_fetch: OnFetch, accepts: Accepts, meanwhile: Meanwhile
+    ) -> _Entry:
+        aside = Aside(self._thread, meanwhile)
+        files: ModelFiles = aside.do(lambda: find_model(reference, on_fetch, accepts, self._trusted))
         self._make_room(files.size_bytes)
-        try:
-            with no_collection():
-                model = loader(files, self._device)
-        except UserError:
-            raise
-        except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-            raise _unloadable(files, error) from error
+        model = aside.do(lambda: load(files, loader, self._device))
         entry = _Entry(model, measured_bytes(model) or files.size_bytes, time.monotonic())
         self._entries[reference] = entry
         self._use(reference)
         self._make_room(0)
         for scope in self._scopes[-1:]:
-            scope.loading_s[reference] = time.monotonic() - started
-        log.info("loaded %s (%.0f MB) in %.1f s", reference, entry.size_bytes / 1e6, time.monotonic() - started)
+            scope.loading_s[reference] = aside.own_s
+        log.info("loaded %s (%.0f MB) in %.1f s", reference, entry.size_bytes / 1e6, aside.own_s)
         return entry
 
     def _make_room(self, size_bytes: int) -> None:
@@ -144,14 +146,6 @@ class ModelCache:
     def _unload(self, reference: str) -> None:
         del self._entries[reference]
         log.info("unloaded %s", reference)
-
-
-def _unloadable(files: ModelFiles, error: Exception) -> UserError:
-    return ModelUnavailable(
-        "The model {model} can't be loaded for this.",
-        model=files.shown,
-        hint=brief(error),
-    )
 
 
 def measured_bytes(model: Any) -> int:

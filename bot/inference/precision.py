@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 Probe = Callable[[Any], Any]
 """Runs a model, or a copy of it in another precision, on representative inputs; returns logits (..., labels)."""
 
+measuring = threading.Event()
+"""Set while precisions are measured: nothing else should compute."""
 _BUDGET_S = 1.5
 _MOST_ROUNDS = 10
 _MOST_DIFFERENCE = 0.02
@@ -58,7 +61,12 @@ def converted(model: Any, precision: Precision) -> Any:
 
 def choose(model: Any, probe: Probe) -> Precision:
     """Return the fastest precision that keeps the answers; one that gains less than a tenth isn't worth it."""
-    measured = _measure({precision: converted(model, precision) for precision in CHOICES}, probe)
+    variants = {precision: converted(model, precision) for precision in CHOICES}
+    measuring.set()
+    try:
+        measured = _measure(variants, probe)
+    finally:
+        measuring.clear()
     right = measured["fp32"]
     seconds = {precision: m.seconds for precision, m in measured.items() if m.agrees_with(right)}
     log.info("measured %s", ", ".join(f"{p} {1_000 * m.seconds:.1f} ms" for p, m in measured.items()))

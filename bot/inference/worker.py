@@ -12,6 +12,7 @@ import logging
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -31,6 +32,8 @@ from bot.inference.settings import TaskSettings
 
 log = logging.getLogger(__name__)
 _IDLE_CHECK_S = 15.0
+_SWITCH_S = 0.001
+"""How long a thread that imports or loads may keep the one that computes from the interpreter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
     """Serve the parent until it says stop. This is the entry point of the worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     _let_the_bot_go_first()
+    sys.setswitchinterval(_SWITCH_S)
     os.dup2(2, 1)  # libraries print here; standard output belongs to the answers of the command line
     _quiet_libraries(options.log_level)
     inbox = Inbox(connection, on_orphaned=lambda: os._exit(0))  # whatever it is doing

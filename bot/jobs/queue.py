@@ -93,25 +93,23 @@ class JobQueue:
         self._forget_idle(lane.guild)
         return job
 
-    def head(self, *, guests: bool = False) -> Job:
-        """Return the job that goes next, of all or of the `guests`; raise IndexError when none waits."""
-        heads = [job for job in self._heads() if not (guests and job.request.gives_way)]
-        if not heads:
-            raise IndexError("no job waits")
-        return min(heads, key=self._turn)
+    def head(self, only: Callable[[Job], bool] | None = None) -> Job | None:
+        """Return the job that goes next, of all or of those for which `only` holds; None when there is none.
 
-    def pop_batch(self, limits: BatchLimits | None = None, *, guests: bool = False) -> list[Job]:
+        `only` may ask for what the jobs of a batch have in common.
+        """
+        return min(filter(only, self._heads()) if only else self._heads(), key=self._turn, default=None)
+
+    def pop_batch(self, limits: BatchLimits | None = None, *, only: Callable[[Job], bool] | None = None) -> list[Job]:
         """Take the next job and those that may share its batch, and charge each for its expected share.
 
-        `limits` are for this batch alone; without them the job's own hold.
+        `limits` are for this batch alone; without them the job's own hold. It is empty when no job waits.
         """
-        self._advance(self.head())
-        head = self.head(guests=guests)
+        first, head = self.head(), self.head(only)
+        if first is None or head is None:
+            return []
+        self._advance(first)
         return list(self._gather(head, BatchLimits(rows=1) if head.attempts else limits or self._limits(head)))
-
-    def has_guests(self) -> bool:
-        """Say whether a job waits that could run between the steps of another."""
-        return any(not job.request.gives_way for job in self._heads())
 
     def count_with(self, job: Job) -> int:
         """Return how many jobs could share a batch with a queued one, itself included."""

@@ -19,7 +19,8 @@ class Run:
     """Remember one batch on a device. `jobs` are those without an answer, `host` is the batch that it runs inside of.
 
     `expected_s` are the device seconds that it should take, `taken_s` those that its answers took, `guests_s` those
-    that its guests took of its time. `computing`: its models are loaded. `ending`: its last step is done.
+    that its guests took of its time. `loading`: a model is being made ready for it. `computing`: its models are there.
+    `ending`: its last step is done. `started_at` is when it came to the device, then when it began to compute.
     """
 
     device: DeviceHandle
@@ -29,6 +30,7 @@ class Run:
     guest: Run | None = None
     guests_s: float = 0.0
     taken_s: float = 0.0
+    loading: bool = False
     computing: bool = False
     ending: bool = False
     failed: bool = False
@@ -61,17 +63,35 @@ class Run:
         steps = max((job.status.steps for job in self.jobs.values()), default=0)
         return self.expected_s / max(steps, 1)
 
+    def begin(self) -> None:
+        """Note that its models are ready, and that it computes from now on."""
+        self.loading = False
+        if not self.computing:
+            self.computing, self.guests_s, self.started_at = True, 0.0, time.monotonic()
+
     @property
     def gives_way(self) -> bool:
-        """Say whether short batches could run after its present step.
+        """Say whether short batches could run now, while its model is loaded or after its present step.
 
         Not beside jobs whose worker died before: another death would hit those that have nothing to do with it.
         """
-        fresh = all(job.attempts == 1 and job.request.gives_way for job in self.jobs.values())
-        return self.computing and not self.ending and fresh and bool(self.jobs)
+        fresh = bool(self.jobs) and all(job.attempts == self.computing for job in self.jobs.values())
+        steps = self.computing and not self.ending and all(job.request.gives_way for job in self.jobs.values())
+        return fresh and (self.loading or steps)
+
+    def welcomes(self, job: Job) -> bool:
+        """Say whether a job may run inside of it: a short one, whose model is there while another is loaded."""
+        if job.request.gives_way or job.attempts:
+            return False
+        return not self.loading or job.request.model in self.device.loaded
 
     def guest_credit_s(self, share: float) -> float:
-        """Return the seconds that its guests may still take now, when `share` of its whole time may go to guests."""
+        """Return the seconds that its guests may still take now, when `share` of its whole time may go to guests.
+
+        While a model is loaded they take nobody's time.
+        """
+        if self.loading:
+            return float("inf")
         whole_s = max(self.expected_s, self.own_s)
         earned_s = min(whole_s, self.own_s + _ADVANCE * whole_s)
         return earned_s * share / (1.0 - share) - self.guests_s

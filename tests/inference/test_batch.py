@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from bot.errors import BadInput, ModelUnavailable, OutOfMemory, UserError
 from bot.inference.batch import BatchRun
 from bot.inference.device import Device
+from bot.inference.hub import ModelFiles
 from bot.inference.messages import Answered, Batch, BatchItem, BatchReport, Event
 from bot.inference.models import ModelCache
 from bot.inference.pipeline import Answers, Context, Failure, Loaded, Outcome, Pipeline, Result
 from bot.inference.pipelines.sentiment import SentimentRequest
+from tests.inference.tiny_models import tiny_sentiment
 
 CPU = Device("cpu", threads=1, precision="fp32")
 
@@ -174,3 +180,33 @@ def test_memory_is_saved_before_a_job_fails_and_a_smaller_one_is_named() -> None
     assert isinstance(failure, Failure)
     assert str(failure.error) == "Try 64x64."
     assert len(pipeline.batches) == 2
+
+
+def test_others_are_served_while_a_model_is_loaded(tmp_path: Path) -> None:
+    """And their time is nobody's loading."""
+    served: list[float] = []
+
+    class Serving(Line):
+        def give_way(self) -> float:
+            time.sleep(0.05)
+            served.append(0.05)
+            return 0.05
+
+    def slow(_files: ModelFiles, _device: Device) -> str:
+        time.sleep(0.4)
+        return threading.current_thread().name
+
+    class Loading(Pipeline):
+        def run(self, requests: Sequence[Any], context: Context) -> Iterator[Answers]:
+            yield dict.fromkeys(range(len(requests)), Result(model=context.load(requests[0].model, slow)))
+
+    reference = f"path:{tiny_sentiment(tmp_path / 'tiny')}"
+    items = (BatchItem("a", SentimentRequest(model=reference, text="a")),)
+    line, cache = Serving(), ModelCache(CPU, budget_bytes=1 << 30, idle_unload_s=1.0)
+    report = BatchRun(Batch("sentiment", items), Loading(), cache, CPU, line).report()
+    result = line.answers["a"].outcome
+    assert isinstance(result, Result)
+    assert result.model != threading.current_thread().name
+    assert len(served) >= 4
+    assert report.loading_s[reference] + sum(served) == pytest.approx(0.4, abs=0.2)
+    assert report.seconds < 0.2

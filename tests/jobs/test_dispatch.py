@@ -7,6 +7,7 @@ import asyncio
 from bot.engine import Engine
 from bot.inference.messages import Progress
 from bot.inference.pipelines.imagine import ImagineRequest
+from bot.inference.pipelines.sentiment import SentimentRequest
 from bot.jobs.job import Job, JobState, Requester
 from tests.fakes.executor import FakeDevice
 from tests.jobs.engines import ALICE, BOB, ask, make_engine, request
@@ -55,6 +56,24 @@ async def test_nothing_runs_between_steps_while_the_model_is_loaded_or_after_the
     assert late.state is JobState.QUEUED
     device.release()
     await asyncio.gather(*(other.outcome() for other in (job, early, late)))
+
+
+async def test_jobs_of_other_models_run_while_one_is_loaded(engine: Engine, device: FakeDevice) -> None:
+    device.hold()
+    device.starts = False
+    device.loaded["bundled:minilm-sentiment"] = 1
+    cold = await engine.submit("sentiment", SentimentRequest(model="path:cold", text="a"), ALICE)
+    await asyncio.sleep(0)
+    warm, same, long = (
+        await ask(engine, BOB),
+        await engine.submit("sentiment", cold.request, BOB),
+        await picture(engine),
+    )
+    assert warm.state is JobState.QUEUED
+    device.loading(0.5)
+    assert [job.state for job in (warm, same, long)] == [JobState.RUNNING, JobState.QUEUED, JobState.QUEUED]
+    device.release()
+    await asyncio.gather(*(job.outcome() for job in (cold, warm, same, long)))
 
 
 async def test_pictures_are_made_together_however_long_they_take(engine: Engine, device: FakeDevice) -> None:

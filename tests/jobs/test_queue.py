@@ -19,6 +19,10 @@ def make_queue(*, rows: int = 1, seconds: float = 1e9) -> JobQueue:
     return JobQueue(cost=lambda _: 1.0, limits=lambda _: BatchLimits(rows=rows, seconds=seconds))
 
 
+def is_short(job: Job) -> bool:
+    return not job.request.gives_way
+
+
 def drain(queue: JobQueue) -> list[Job]:
     """Return all jobs in the order in which they go."""
     out: list[Job] = []
@@ -152,11 +156,12 @@ def test_short_jobs_can_be_taken_before_long_ones_that_are_next() -> None:
     queue = make_queue(rows=4)
     long, short = sample_job(user=1, gives_way=True, kind="long"), sample_job(user=2)
     queue.push(long)
-    assert not queue.has_guests()
+    assert queue.head(is_short) is None
+    assert queue.pop_batch(only=is_short) == []
     queue.push(short)
     assert queue.head() is long
-    assert queue.head(guests=True) is short
-    assert queue.pop_batch(guests=True) == [short]
+    assert queue.head(is_short) is short
+    assert queue.pop_batch(only=is_short) == [short]
     assert drain(queue) == [long]
 
 
@@ -239,9 +244,9 @@ def test_any_order_of_events_keeps_the_promises(events: list[Move]) -> None:
             queue.push(job)
         elif event == "pop" and len(queue):
             taken += queue.pop_batch()
-        elif event == "guests" and queue.has_guests():
-            batch = queue.pop_batch(guests=True)
-            assert not any(job.request.gives_way for job in batch)
+        elif event == "guests":
+            batch = queue.pop_batch(only=is_short)
+            assert all(map(is_short, batch))
             taken += batch
         elif event == "cancel" and pushed:
             job = list(pushed.values())[(user * 7 + length) % len(pushed)]

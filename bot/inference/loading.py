@@ -1,0 +1,64 @@
+"""Load a model in another thread, so that its device can serve others meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, wait
+from typing import Any, TypeVar
+
+from bot.errors import ModelUnavailable, UserError, brief
+from bot.inference.collector import no_collection
+from bot.inference.device import Device
+from bot.inference.hub import ModelFiles
+from bot.inference.precision import measuring
+
+Loader = Callable[[ModelFiles, Device], Any]
+Meanwhile = Callable[[], float]
+"""Lets others use the device; returns the seconds that they did."""
+Made = TypeVar("Made")
+_LOOK_S = 0.01
+
+
+class Aside:
+    """Do work in another thread and call `meanwhile` again and again until it is done.
+
+    `own_s` are the seconds since it was made, without those that went to others.
+    """
+
+    def __init__(self, thread: Executor, meanwhile: Meanwhile) -> None:
+        self._thread = thread
+        self._meanwhile = meanwhile
+        self._away_s = 0.0
+        self._started = time.monotonic()
+
+    @property
+    def own_s(self) -> float:
+        """Return the seconds until now."""
+        return time.monotonic() - self._started - self._away_s
+
+    def do(self, work: Callable[[], Made]) -> Made:
+        """Return what the work returns. Others have to wait while precisions are measured: they'd disturb that."""
+        done = self._thread.submit(work)
+        while not done.done():
+            if not measuring.is_set():
+                self._away_s += self._meanwhile()
+            wait([done], timeout=_LOOK_S)
+        try:
+            return done.result()
+        finally:
+            del done  # else an error would hold itself, and the tensors of its frames, until the next collection
+
+
+def load(files: ModelFiles, loader: Loader, device: Device) -> Any:
+    """Load a model; raise ModelUnavailable when it can't be."""
+    from safetensors import SafetensorError
+
+    try:
+        with no_collection():
+            return loader(files, device)
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
+        hint = brief(error)
+        raise ModelUnavailable("The model {model} can't be loaded for this.", model=files.shown, hint=hint) from error
