@@ -30,6 +30,8 @@ _ACCEPTS = Accepts(
     tag="image-classification",
 )
 _THUMBNAIL_PIXELS = 160
+_MOST_ON_CPU = 8
+"""Pictures of one forward pass: the activations of more don't fit into a processor's cache (ResNet-50, 16: -15 %)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +110,10 @@ class ClassifyPipeline(Pipeline):
         classifier: _ImageClassifier = context.load(requests[0].model, load_classifier)
         pictures, errors = context.prepared(load_classifier)
         yield errors
-        if pictures:
-            yield dict(zip(pictures, classifier(list(pictures.values())), strict=True))
+        places = list(pictures)
+        most = _MOST_ON_CPU if context.device.name == "cpu" else max(len(places), 1)
+        for chosen in (places[start : start + most] for start in range(0, len(places), most)):
+            yield dict(zip(chosen, classifier([pictures[place] for place in chosen]), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
