@@ -21,15 +21,26 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 TROUBLE = (discord.HTTPException, aiohttp.ClientError, OSError)
 """What a request to Discord may raise: its refusals, and what happens on the way."""
+_REMEMBERED = 10_000
 _GONE = {10062, 10015, 10008, 40060, 50027}
 
 
 class Tree(app_commands.CommandTree["Bot"]):
-    """Dispatch commands; tell people about errors privately where Discord still allows it."""
+    """Dispatch commands, each once; tell people about errors privately where Discord still allows it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._seen: dict[int, None] = {}
 
     async def interaction_check(self, interaction: discord.Interaction[Bot], /) -> bool:
-        """Show texts in the person's language from here on."""
+        """Show texts in the person's language from here on. Skip what Discord delivers a second time."""
         use_locale(interaction.locale.value)
+        if interaction.id in self._seen:
+            log.info("interaction %d came again", interaction.id)
+            return False
+        self._seen[interaction.id] = None
+        if len(self._seen) > _REMEMBERED:
+            del self._seen[next(iter(self._seen))]
         return True
 
     async def on_error(self, interaction: discord.Interaction[Bot], error: app_commands.AppCommandError, /) -> None:

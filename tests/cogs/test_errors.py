@@ -204,3 +204,19 @@ async def test_an_error_that_cannot_be_shown_is_no_crash(
     env.inject_error("POST", "/interactions/*/callback", status=400, code=50035)
     await alice.slash(channel, "sentiment", text=" ")
     assert "an error couldn't be shown" in caplog.text
+
+
+async def test_what_discord_delivers_twice_runs_once(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice, bot: Bot
+) -> None:
+    came: list[Any] = []
+
+    async def on_interaction(interaction: Any) -> None:
+        came.append(interaction)
+
+    bot.add_listener(on_interaction)
+    await alice.slash(channel, "sentiment", text="x")
+    await bot.tree._call(came[0])
+    assert len(device.batches) == 1
+    await alice.slash(channel, "sentiment", text="x")
+    assert len(device.batches) == 2
