@@ -23,7 +23,7 @@ from bot.jobs.look_ahead import LookAhead
 from bot.jobs.outlook import Outlook
 from bot.jobs.placement import place
 from bot.jobs.queue import BatchLimits, JobQueue
-from bot.jobs.runs import Run
+from bot.jobs.runs import Run, models_now
 from bot.jobs.store import Store
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,11 @@ class Engine:
     def jobs(self) -> Mapping[str, Job]:
         """Return the jobs that wait or run, by id."""
         return self.admission.jobs
+
+    @property
+    def models(self) -> Mapping[str, float | None]:
+        """Return the models that are in memory (None) or made ready (the share that is fetched; 0 when unknown)."""
+        return models_now(self.executor.devices, self._runs.values())
 
     @property
     def estimator(self) -> Estimator:
@@ -286,8 +291,8 @@ class Engine:
             case Progress(job_id, step, steps) if job_id in run.jobs:
                 run.jobs[job_id].update(step=step, steps=steps, loading=None)
                 run.ending = step >= steps
-            case Loading(_, share):
-                run.loading = True
+            case Loading(model, share):
+                run.models[model] = share or 0.0
                 for job in run.jobs.values():
                     job.update(loading=share or 0.0)
                 self._invite_guests()

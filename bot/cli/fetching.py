@@ -12,13 +12,9 @@ from bot.cli.session import Session
 from bot.cli.show_models import print_json
 from bot.errors import UserError
 from bot.inference.accepts import Accepts
-from bot.inference.device import Device
-from bot.inference.fetch import OnFetch
-from bot.inference.hub import find_model
-from bot.inference.pipelines.classify import load_classifier
+from bot.inference.pull import pull_model
 
 _err = Console(stderr=True)
-_CPU = Device("cpu", precision="fp32")
 
 
 def fetch_all(session: Session, wanted: Mapping[str, Accepts]) -> None:
@@ -28,24 +24,18 @@ def fetch_all(session: Session, wanted: Mapping[str, Accepts]) -> None:
         for reference, accepts in wanted.items():
             line = progress.add_task(reference, total=1.0)
             try:
-                shown = _fetch(session, reference, accepts, partial(_draw, progress, line))
+                shown = pull_model(
+                    reference, accepts, session.settings.hub.trusted_torchhub, partial(_draw, progress, line)
+                )
             except UserError as error:
                 session.fail(reference, error)
                 continue
-            _draw(progress, line, 1.0)
+            _draw(progress, line, 1, 1)
             if session.json:
                 print_json({"reference": reference, "model": shown})
             else:
                 progress.console.print(f"{reference}: {shown}", highlight=False)
 
 
-def _draw(progress: Progress, line: TaskID, share: float) -> None:
-    progress.update(line, completed=share)
-
-
-def _fetch(session: Session, reference: str, accepts: Accepts, on_fetch: OnFetch) -> str:
-    """Fetch a model and return its name and revision; torch fetches those without a folder when they are loaded."""
-    files = find_model(reference, on_fetch, accepts, session.settings.hub.trusted_torchhub)
-    if files.folder is None:
-        load_classifier(files, _CPU)
-    return files.shown
+def _draw(progress: Progress, line: TaskID, done: int, total: int) -> None:
+    progress.update(line, completed=done / total)

@@ -34,9 +34,13 @@ _HINTS = {
 
 
 def unavailable(reference: ModelReference, hint: str, **values: Any) -> ModelUnavailable:
-    """Return what members read of a model that can't be used, with a `hint` for the host."""
+    """Return what members read of a model that can't be used, with a `hint` for the host.
+
+    `reason` among the values stays the same as long as the reason does, whatever the hint tells of this time.
+    """
     return ModelUnavailable(
-        "This model isn't available on this server yet.", hint=f"{reference.text}: {without_token(hint)}", **values
+        "This model isn't available on this server yet.",
+        **{"reference": reference.text, "hint": f"{reference.text}: {without_token(hint)}", "reason": hint, **values},
     )
 
 
@@ -44,13 +48,14 @@ def why_not(reference: ModelReference, error: BaseException) -> ModelUnavailable
     """Explain an error of huggingface_hub; `retry_after_s` among the values says when the Hub takes requests again."""
     from huggingface_hub.constants import ENDPOINT
 
-    cause, hint = _known(error)
+    cause, reason = _known(error)
     wait_s = _retry_after_s(cause)
     gaps = {
         "page": f"{ENDPOINT}/{reference.name}", "endpoint": ENDPOINT, "name": reference.name, "error": brief(cause),
         "revision": reference.revision, "wait": f" {wait_s} seconds" if wait_s else "",
     }  # fmt: skip
-    return unavailable(reference, hint.format(**gaps), **({"retry_after_s": wait_s} if wait_s else {}))
+    hint = _HINTS.get(reason, "{error}").format(**gaps)
+    return unavailable(reference, hint, reason=reason, **({"retry_after_s": wait_s} if wait_s else {}))
 
 
 def without_token(text: str) -> str:
@@ -62,12 +67,12 @@ def without_token(text: str) -> str:
 
 
 def _known(error: BaseException) -> tuple[BaseException, str]:
-    """Return the cause that tells most, and its hint: huggingface_hub wraps some in others that say less."""
+    """Return the cause that tells most, and what it is known by: huggingface_hub wraps some in others that say less."""
     for cause in _causes(error):
         for key in _keys(cause):
             if key in _HINTS:
-                return cause, _HINTS[key]
-    return error, "{error}"
+                return cause, key
+    return error, type(error).__name__
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

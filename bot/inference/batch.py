@@ -148,7 +148,7 @@ class BatchContext:
         model: Model = self._cache.get(
             reference,
             loader,
-            lambda share: self._line.send(Loading(reference, share)),
+            lambda done, total: self._line.send(Loading(reference, done / total)),
             self._pipeline.accepts,
             self._give_way,
         )

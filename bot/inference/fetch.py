@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 CARD = "README.md"
 CONFIGS = ("model_index.json", "config.json")
-OnFetch = Callable[[float], None]
-"""Hears the share that is fetched, 0 to 1."""
+OnFetch = Callable[[int, int], None]
+"""Hears how many bytes were fetched, and of how many."""
 
 _ACCESSORIES = {".json", ".txt", ".model", ".spm", ".bpe", ".tiktoken", ".jinja"}
 _WEIGHTS = re.compile(r"(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors")
@@ -102,12 +102,12 @@ def _explained(reference: ModelReference) -> Iterator[None]:
 
 
 def _complete(reference: ModelReference, folder: Path, files: Sequence[RepoFile], on_fetch: OnFetch) -> None:
-    """Fetch the files that aren't in the folder yet, reporting the share of their bytes."""
+    """Fetch the files that aren't in the folder yet, reporting their bytes."""
     missing = [file for file in files if not (folder / file.path).is_file()]
     total = sum(file.size for file in missing) or 1
     if missing:
         names = [file.path for file in missing]
-        _snapshot(reference, folder.name, names, lambda done: on_fetch(min(1.0, done / total)))
+        _snapshot(reference, folder.name, names, lambda done: on_fetch(min(int(done), total), total))
 
 
 def _snapshot(

@@ -47,11 +47,11 @@ class ModelFiles:
 
 
 def find_model(
-    text: str, on_fetch: OnFetch = lambda _: None, accepts: Accepts = ANYTHING, trusted: Container[str] = ()
+    text: str, on_fetch: OnFetch = lambda _done, _total: None, accepts: Accepts = ANYTHING, trusted: Container[str] = ()
 ) -> ModelFiles:
     """Find the files of a reference, fetching what's missing; raise ModelUnavailable.
 
-    `on_fetch` is called with the share fetched, 0 to 1; `trusted` are the PyTorch Hub repositories whose code may run.
+    `on_fetch` hears of the bytes as they are fetched; `trusted` are the PyTorch Hub repositories whose code may run.
     """
     reference = parse_reference(text)
     if reference.scheme == "hf":
@@ -76,6 +76,12 @@ def local_folder(reference: ModelReference) -> Path | None:
             return bundled_path(reference.name)
     folder = Path(reference.name).expanduser()
     return folder if reference.scheme == "path" and folder.is_dir() else None
+
+
+def is_here(text: str) -> bool | None:
+    """Say whether a model is complete on this machine; None for forms of which only torch can tell."""
+    reference = parse_reference(text)
+    return local_folder(reference) is not None if reference.scheme in FOLDERS else None
 
 
 def _check_folder(reference: ModelReference, folder: Path, accepts: Accepts) -> None:

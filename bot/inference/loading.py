@@ -60,5 +60,14 @@ def load(files: ModelFiles, loader: Loader, device: Device) -> Any:
     except UserError:
         raise
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        hint = brief(error)
-        raise ModelUnavailable("The model {model} can't be loaded for this.", model=files.shown, hint=hint) from error
+        raise _unloadable(files, error) from error
+
+
+def _unloadable(files: ModelFiles, error: Exception) -> ModelUnavailable:
+    return ModelUnavailable(
+        "The model {model} can't be loaded for this.",
+        model=files.shown,
+        reference=files.reference.text,
+        hint=f"{files.reference.text}: {brief(error)}",
+        reason=type(error).__name__,
+    )

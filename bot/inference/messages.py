@@ -72,6 +72,13 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
+class Unloaded:
+    """Tell that idle models were unloaded, and the bytes of each that is still in memory."""
+
+    loaded: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Loading:
     """Tell that a model is being made ready; `share` is how much of it was fetched, when that is known."""
 

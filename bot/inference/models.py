@@ -78,7 +78,7 @@ class ModelCache:
         self,
         reference: str,
         loader: Loader,
-        on_fetch: OnFetch = lambda _: None,
+        on_fetch: OnFetch = lambda _done, _total: None,
         accepts: Accepts = ANYTHING,
         meanwhile: Meanwhile = lambda: 0.0,
     ) -> Any:
@@ -103,14 +103,15 @@ class ModelCache:
         self._device.empty_cache()
         return bool(others) or self._device.is_cuda
 
-    def unload_idle(self) -> None:
-        """Unload models that nobody used for `idle_unload_s`."""
+    def unload_idle(self) -> bool:
+        """Unload models that nobody used for `idle_unload_s`; say whether there were any."""
         limit = time.monotonic() - self._idle_unload_s
         idle = [r for r, entry in self._entries.items() if entry.used_at < limit]
         for reference in idle:
             self._unload(reference)
         if idle:
             self._device.empty_cache()
+        return bool(idle)
 
     def _load(
         self, reference: str, loader: Loader, on_fetch: OnFetch, accepts: Accepts, meanwhile: Meanwhile

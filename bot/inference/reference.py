@@ -25,7 +25,8 @@ _VALID = {
     "bundled": re.compile(r"[\w.-]+"),
 }
 FORMS = frozenset(_VALID)
-_REVISION_SHOWN = 8
+_COMMIT = re.compile(r"[0-9a-f]{8,40}")
+_COMMIT_SHOWN = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +70,6 @@ def parse_reference(text: str) -> ModelReference:
 
 def shown_model(name: str, revision: str | None) -> str:
     """Return `name@revision` for people, a commit hash cut short."""
-    return f"{name}@{revision[:_REVISION_SHOWN]}" if revision else name
+    if not revision:
+        return name
+    return f"{name}@{revision[:_COMMIT_SHOWN] if _COMMIT.fullmatch(revision) else revision}"

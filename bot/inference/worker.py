@@ -24,7 +24,7 @@ from bot.inference.batch import BatchRun
 from bot.inference.collector import no_collection
 from bot.inference.device import Device
 from bot.inference.inbox import Inbox
-from bot.inference.messages import Event, Hello, Run, Stop
+from bot.inference.messages import Event, Hello, Run, Stop, Unloaded
 from bot.inference.models import ModelCache
 from bot.inference.pipeline import Pipeline
 from bot.inference.registry import TASKS
@@ -87,9 +87,10 @@ class Worker:
         """Run batches until the parent says stop."""
         while True:
             try:
-                message = self._inbox.runs.get(timeout=_IDLE_CHECK_S)
+                message = self._inbox.runs.get(timeout=min(_IDLE_CHECK_S, self._options.idle_unload_s))
             except queue.Empty:
-                self._cache.unload_idle()
+                if self._cache.unload_idle():
+                    self._inbox.send(Unloaded(self._cache.sizes))
                 continue
             if isinstance(message, Stop):
                 return

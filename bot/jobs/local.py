@@ -57,7 +57,6 @@ class LocalDevice:
 
     def __init__(self, options: WorkerOptions, *, name: str, job_timeout_s: float) -> None:
         self.name = name
-        self.loaded: Mapping[str, int] = {}
         self.available = True
         self.on_available: Callable[[], None] = lambda: None
         self._options = options
@@ -73,6 +72,11 @@ class LocalDevice:
         return self._worker.process.pid if self._worker and not self._worker.dead.is_set() else None
 
     @property
+    def loaded(self) -> Mapping[str, int]:
+        """Return the models that are in the worker's memory, with their bytes."""
+        return self._worker.loaded if self._worker and not self._worker.dead.is_set() else {}
+
+    @property
     def budget_bytes(self) -> int | None:
         """Return what the loaded models may take together; None while the worker hasn't said so."""
         hello = self._worker.hello if self._worker else None
@@ -86,9 +90,7 @@ class LocalDevice:
     async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
         """Run a batch; raise WorkerDied when the worker was lost."""
         worker = self._worker or self.start()
-        report = await self._watch(worker, worker.run(batch, on_event))
-        self.loaded = report.loaded
-        return report
+        return await self._watch(worker, worker.run(batch, on_event))
 
     def prepare(self, task: str, item: BatchItem) -> None:
         """Get a job ready that will run soon; nothing to do while no worker lives."""
@@ -114,7 +116,6 @@ class LocalDevice:
             await self._worker.stop(_STOP_GRACE_S)
 
     def _on_death(self) -> None:
-        self.loaded = {}
         if self._worker is not None and not self._closing:
             self.available = False
             self._reviving = asyncio.create_task(self._revive(self._worker))

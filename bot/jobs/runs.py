@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bot.inference.messages import Batch, BatchItem
 from bot.jobs.executor import DeviceHandle
@@ -19,8 +19,9 @@ class Run:
     """Remember one batch on a device. `jobs` are those without an answer, `host` is the batch that it runs inside of.
 
     `expected_s` are the device seconds that it should take, `taken_s` those that its answers took, `guests_s` those
-    that its guests took of its time. `loading`: a model is being made ready for it. `computing`: its models are there.
-    `ending`: its last step is done. `started_at` is when it came to the device, then when it began to compute.
+    that its guests took of its time. `models` are those made ready for it: the share of each that is fetched, None for
+    one that is there. `computing`: its models are there. `ending`: its last step is done. `started_at` is when it came
+    to the device, then when it began to compute.
     """
 
     device: DeviceHandle
@@ -30,10 +31,10 @@ class Run:
     guest: Run | None = None
     guests_s: float = 0.0
     taken_s: float = 0.0
-    loading: bool = False
     computing: bool = False
     ending: bool = False
     failed: bool = False
+    models: dict[str, float | None] = field(default_factory=dict)
     started_at: float = 0.0
 
     @classmethod
@@ -63,9 +64,14 @@ class Run:
         steps = max((job.status.steps for job in self.jobs.values()), default=0)
         return self.expected_s / max(steps, 1)
 
+    @property
+    def loading(self) -> bool:
+        """Say whether a model is being made ready for it."""
+        return any(share is not None for share in self.models.values())
+
     def begin(self) -> None:
         """Note that its models are ready, and that it computes from now on."""
-        self.loading = False
+        self.models = dict.fromkeys(self.models)
         if not self.computing:
             self.computing, self.guests_s, self.started_at = True, 0.0, time.monotonic()
 
@@ -95,3 +101,11 @@ class Run:
         whole_s = max(self.expected_s, self.own_s)
         earned_s = min(whole_s, self.own_s + _ADVANCE * whole_s)
         return earned_s * share / (1.0 - share) - self.guests_s
+
+
+def models_now(devices: Iterable[DeviceHandle], runs: Iterable[Run]) -> Mapping[str, float | None]:
+    """Return the models that are in memory (None) or made ready (the share that is fetched; 0 when unknown)."""
+    models: dict[str, float | None] = {}
+    for run in runs:
+        models |= run.models | (run.guest.models if run.guest else {})
+    return models | {reference: None for device in devices for reference in device.loaded}

@@ -10,12 +10,24 @@ import multiprocessing
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from bot.inference.messages import Batch, BatchItem, BatchReport, Cancel, Event, Forget, Hello, Prepare, Run, Stop
+from bot.inference.messages import (
+    Batch,
+    BatchItem,
+    BatchReport,
+    Cancel,
+    Event,
+    Forget,
+    Hello,
+    Prepare,
+    Run,
+    Stop,
+    Unloaded,
+)
 from bot.inference.worker import WorkerOptions, worker_main
 from bot.jobs.executor import WorkerDied
 
@@ -38,7 +50,7 @@ class WorkerProcess:
 
     One thread sends, since a pipe whose reader hangs blocks; one listens. `dead` is set when the process is gone,
     `heard_at` is when it last said something (monotonic seconds), `hello` what it said when its device was open.
-    `ahead` are the jobs whose requests it has already.
+    `loaded` are the models in its memory, with their bytes; `ahead` the jobs whose requests it has already.
     """
 
     def __init__(self, options: WorkerOptions, *, name: str, on_death: Callable[[], None]) -> None:
@@ -50,6 +62,7 @@ class WorkerProcess:
         self.dead = asyncio.Event()
         self._on_death = on_death
         self.hello: Hello | None = None
+        self.loaded: Mapping[str, int] = {}
         self.ahead: set[str] = set()
         self.born_at = self.heard_at = time.monotonic()
         self._outbox: _Outbox = queue.SimpleQueue()
@@ -57,7 +70,7 @@ class WorkerProcess:
         self._numbers = itertools.count()
         loop = asyncio.get_running_loop()
         threading.Thread(target=_send, args=(ours, self._outbox), name=f"{name}-send", daemon=True).start()
-        threading.Thread(target=_listen, args=(self._hear, ours, loop), name=f"{name}-listen", daemon=True).start()
+        threading.Thread(target=listen, args=(self._hear, ours, loop), name=f"{name}-listen", daemon=True).start()
 
     def run(self, batch: Batch, on_event: Callable[[Event], None]) -> asyncio.Future[BatchReport]:
         """Hand over a batch; the future gets its report, or WorkerDied."""
@@ -121,6 +134,8 @@ class WorkerProcess:
             self._fail()
         elif isinstance(message, Hello):
             self.hello = message
+        elif isinstance(message, Unloaded):
+            self.loaded = message.loaded
         else:
             self._pass_on(*message)
 
@@ -130,6 +145,7 @@ class WorkerProcess:
             if not isinstance(event, BatchReport):
                 flight.on_event(event)
                 continue
+            self.loaded = event.loaded
             del self._flights[number]
             if not flight.report.done():
                 flight.report.set_result(event)
@@ -158,7 +174,7 @@ def _send(connection: Connection, outbox: _Outbox) -> None:
     connection.close()
 
 
-def _listen(hear: Callable[[Any], None], connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+def listen(hear: Callable[[Any], None], connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
     """Pass the process's messages to the event loop until the process ends."""
     message: Any = ""
     while message is not None:

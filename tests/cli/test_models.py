@@ -104,7 +104,7 @@ def test_what_is_pulled_is_listed_and_takes_room_until_it_is_removed(hub: Loopba
     assert [entry["cached"] for entry in before[:2]] == [False, False]
     assert hub.requests == []
     pulled = models.json("pull", "hf:org/sentiment@main")
-    assert pulled["model"] == f"org/sentiment@{hub.repositories['org/sentiment'].sha[:8]}"
+    assert pulled["model"] == f"org/sentiment@{hub.repositories['org/sentiment'].sha[:7]}"
     hub.requests.clear()
     listed = models.json("list")[0]
     assert (listed["cached"], listed["licence"]) == (True, "apache-2.0")
@@ -128,7 +128,7 @@ def test_pulling_all_goes_on_after_one_that_fails_and_says_so(hub: LoopbackHub, 
         encoding="utf-8",
     )
     out, err = models("pull", "--all", code=1)
-    assert f"hf:org/sentiment@main: org/sentiment@{hub.repositories['org/sentiment'].sha[:8]}" in out + err
+    assert f"hf:org/sentiment@main: org/sentiment@{hub.repositories['org/sentiment'].sha[:7]}" in out + err
     assert "hf:org/gated: This model isn't available" in err
     assert "path:nowhere: This model isn't available" in err
     assert "hf:org/nothing@main: There is no such repository, or it is private." in err

@@ -24,7 +24,8 @@ for argument in sys.argv[1:]:
     task, _, reference = argument.rpartition(" ")
     shares = []
     try:
-        files = find_model(reference, shares.append, TASKS[task].accepts if task else ANYTHING)
+        accepts = TASKS[task].accepts if task else ANYTHING
+        files = find_model(reference, lambda done, total: shares.append(done / total), accepts)
         out.append({"shown": files.shown, "size": files.size_bytes, "last": shares[-1:], "shares": shares,
                     "files": sorted(p.name for p in files.folder.rglob("*"))})
     except UserError as error:

@@ -180,7 +180,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackHub]:
 def test_a_repository_is_fetched_once_and_pinned_ones_need_no_request(hub: LoopbackHub, tmp_path: Path) -> None:
     sha = hub.repositories["org/sentiment"].sha
     (found,) = find_in_subprocess(hub, tmp_path, f"hf:org/sentiment@{sha}")
-    assert found["shown"] == f"org/sentiment@{sha[:8]}"
+    assert found["shown"] == f"org/sentiment@{sha[:7]}"
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(found["files"])
     assert found["last"] == [1.0]
     hub.requests.clear()

@@ -111,7 +111,7 @@ def test_a_classifier_with_the_preparation_and_labels_of_imagenet(
     assert prepared.pixels.shape == (3, 224, 224)
     assert prepared.pixels[0, 0, 0].item() == pytest.approx((1 - 0.485) / 0.229)
     assert result.labels[0].label == "tabby"
-    assert result.model == f"owner/repo#bright@{revision[:8]}"
+    assert result.model == f"owner/repo#bright@{revision[:7]}"
     assert github == [f"owner/repo/zipball/{ref}"]
     assert capsys.readouterr().out == ""
 

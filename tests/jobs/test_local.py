@@ -47,6 +47,26 @@ async def engine() -> AsyncIterator[Engine]:
     assert [child for child in psutil.Process().children() if "hubcord" in " ".join(child.cmdline())] == []
 
 
+async def test_models_that_were_unloaded_in_idle_time_are_cold(tiny: str) -> None:
+    options = WorkerOptions(Device("cpu", threads=1, precision="fp32"), load_settings().tasks, idle_unload_s=1.0)
+    engine = Engine(
+        executor=LocalExecutor([options]),
+        store=NoStore(),
+        tasks=options.tasks,
+        limits=QueueSettings(shutdown_grace_s=0),
+    )
+    await engine.start()
+    try:
+        job = await engine.submit("sentiment", SentimentRequest(model=tiny, text="fine"), ALICE)
+        await job.outcome()
+        assert engine.models == {tiny: None}
+        async with asyncio.timeout(60):
+            while engine.models:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+    finally:
+        await engine.close()
+
+
 def device_of(engine: Engine) -> LocalDevice:
     (device,) = engine.executor.devices
     assert isinstance(device, LocalDevice)
