@@ -14,9 +14,12 @@ from discord.ext import commands
 
 import cogs
 from bot.config import Settings
+from bot.defaults import Defaults
 from bot.engine import Engine
 from bot.jobs.job import Job
 from bot.jobs.store import Store
+from bot.owners import Owners, owners_of
+from bot.pulls import Pulls
 from bot.replies import Replies
 from bot.tree import Tree
 from bot.turns import Turns
@@ -59,11 +62,18 @@ class Bot(commands.AutoShardedBot):
         self.settings = settings
         self.turns = Turns()
         self.replies = Replies(self)
+        self.defaults = Defaults(self.store, settings.tasks)
+        self.owners = Owners(self)
+        self.pulls = Pulls(settings)
         self._unanswered = unanswered
 
     async def setup_hook(self) -> None:
         """Load every cog, tell Discord of changed commands, and answer what the last run left."""
         self.add_dynamic_items(CancelButton, JobMenu)
+        if self.application is not None:
+            self.owner_ids = owners_of(self.application)
+        await self.defaults.load()
+        await self.owners.load()
         for module in pkgutil.iter_modules(cogs.__path__, "cogs."):
             await self.load_extension(module.name)
         try:
@@ -79,6 +89,8 @@ class Bot(commands.AutoShardedBot):
     async def close(self) -> None:
         """Stop answering, then disconnect."""
         await self.replies.close()
+        await self.owners.close()
+        self.pulls.close()
         await super().close()
 
     async def sync_if_changed(self) -> bool:

@@ -92,6 +92,7 @@ class Replies:
         use_locale(posting.address.locale)
         with self._followed(job), self._shown_in(posting.address.message_id, job):
             await self.waiting(self._until_ended(job, posting))
+            self._bot.owners.hear(job.error)
             if job.id not in self._unwanted:
                 await self._deliver(posting, self._render(job))
             self._unwanted.discard(job.id)

@@ -38,19 +38,19 @@ class Classify(commands.Cog):
         model: str | None = None,
     ) -> None:
         """Name what a picture shows."""
-        request = self._read(image, self._settings.choose(model), top)
+        request = self._read(image, self._bot.defaults.choose(interaction, "classify", model), top)
         await self._bot.replies.answer(interaction, "classify", request)
 
     @classify.autocomplete("model")
-    async def _models(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return model_choices(self._settings, typed)
+    async def _models(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+        return model_choices(interaction, "classify", typed)
 
     async def classify_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Name what the first picture of the clicked message shows."""
         pictures = [a for a in message.attachments if (a.content_type or "image").startswith("image")]
         if not pictures:
             raise BadInput("This message has no picture attached.")
-        request = self._read(pictures[0], self._settings.choose(None), 5)
+        request = self._read(pictures[0], self._bot.defaults.choose(interaction, "classify", None), 5)
         await self._bot.replies.answer(interaction, "classify", request)
 
     async def _read(self, image: discord.Attachment, model: str, top: int) -> ClassifyRequest:

@@ -57,7 +57,7 @@ class Imagine(commands.Cog):
         """Make pictures from a prompt."""
         width, height = read_size(size) if size else (None, None)
         request = ImagineRequest(
-            model=self._settings.choose(model),
+            model=self._bot.defaults.choose(interaction, "imagine", model),
             prompt=prompt,
             negative=negative,
             width=width,
@@ -74,8 +74,8 @@ class Imagine(commands.Cog):
         return matching(((size.replace("x", "×"), size) for size in _SIZES), typed.replace("x", "×"))
 
     @imagine.autocomplete("model")
-    async def _models(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return model_choices(self._settings, typed)
+    async def _models(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+        return model_choices(interaction, "imagine", typed)
 
 
 async def setup(bot: Bot) -> None:

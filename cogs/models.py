@@ -1,4 +1,4 @@
-"""Add /models list and /models info."""
+"""Add /models: list, info, default and pull."""
 
 from __future__ import annotations
 
@@ -9,35 +9,51 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
-from bot.errors import BadInput
+from bot.errors import BadInput, UserError
 from bot.inference.cards import local_card
+from bot.inference.hub import is_here
 from bot.inference.reference import parse_reference
-from bot.views.model_card import card_embed, models_embed
-from bot.views.models import matching
+from bot.inference.registry import TASKS
+from bot.inference.settings import ModelSettings
+from bot.texts import translate as _
+from bot.views.model_card import card_embed
+from bot.views.model_list import models_embed
+from bot.views.models import matching, model_choices
+from bot.views.pull import PullMessage
+from bot.views.text import plain
+
+Place = app_commands.AppCommandChannel | app_commands.AppCommandThread
+_WITH_DEFAULT = [name for name, task in TASKS.items() if issubclass(task.settings, ModelSettings)]
 
 
-class Models(commands.GroupCog, group_name="models", group_description="See the models of this bot"):
-    """Show the configured models."""
+class Models(commands.GroupCog, group_name="models", group_description="See and choose the models of this bot"):
+    """Show the configured models, choose among them, and fetch them."""
 
     def __init__(self, bot: Bot) -> None:
         super().__init__()
+        self._bot = bot
         self._references = {task: settings.references for task, settings in bot.settings.tasks.items()}
         models = (reference for references in self._references.values() for reference in references)
         self._by_name = {parse_reference(reference).short_name: reference for reference in models}
 
     @app_commands.command(name="list")
     async def list_models(self, interaction: discord.Interaction[Bot]) -> None:
-        """Show the models of each command."""
-        await interaction.response.send_message(embed=models_embed(self._references), ephemeral=True)
+        """Show the models of each command, and which are ready."""
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        here = await asyncio.to_thread(self._look)
+        embed = models_embed(
+            self._references,
+            defaults={task: self._bot.defaults.here(interaction, task) for task in self._references},
+            now={**self._bot.pulls.shares, **self._bot.engine.models},
+            missing=[reference for reference, found in here.items() if found is False],
+        )
+        await interaction.edit_original_response(embed=embed)
 
     @app_commands.command()
     @app_commands.describe(model="The model to read about")
     async def info(self, interaction: discord.Interaction[Bot], model: str) -> None:
         """Show a model's card: licence, use and limits."""
-        reference = self._by_name.get(model)
-        if reference is None:
-            known = ", ".join(self._by_name)
-            raise BadInput("There is no model “{name}” here. Choose one of: {known}.", name=model[:100], known=known)
+        reference = self._named(model)
         await interaction.response.defer(ephemeral=True, thinking=True)
         card = await asyncio.to_thread(local_card, reference)
         await interaction.edit_original_response(embed=card_embed(card))
@@ -45,6 +61,74 @@ class Models(commands.GroupCog, group_name="models", group_description="See the 
     @info.autocomplete("model")
     async def _models(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         return matching(((name, name) for name in self._by_name), typed)
+
+    @app_commands.command(name="default")
+    @app_commands.rename(task="command")
+    @app_commands.choices(task=[app_commands.Choice(name=f"/{name}", value=name) for name in _WITH_DEFAULT])
+    @app_commands.describe(
+        task="The command",
+        model="What it uses when no model is named; left out: no choice of its own here any more",
+        channel="Where: in a channel, thread or category; in the whole server when left out",
+    )
+    async def choose_default(
+        self,
+        interaction: discord.Interaction[Bot],
+        task: str,
+        model: str | None = None,
+        channel: Place | None = None,
+    ) -> None:
+        """Choose the model that a command uses here when none is named. For moderators."""
+        if interaction.guild is None or not interaction.permissions.manage_guild:
+            raise UserError("Only members who may manage the server can choose its models.")
+        self._bot.defaults.set(channel or interaction.guild, task, model)
+        where = channel.mention if channel else _("this server")
+        if model is None:
+            text = _("/{task} has no default of its own in {where} any more.", task=task, where=where)
+        else:
+            text = _(
+                "/{task} uses {model} in {where} when no model is named.", task=task, model=plain(model), where=where
+            )
+        await interaction.response.send_message(text, ephemeral=True)
+
+    @choose_default.autocomplete("model")
+    async def _defaults(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+        task = interaction.namespace.command
+        return model_choices(interaction, task, typed) if task in _WITH_DEFAULT else []
+
+    @app_commands.command()
+    @app_commands.describe(model="The model to fetch; all that are missing when left out")
+    async def pull(self, interaction: discord.Interaction[Bot], model: str | None = None) -> None:
+        """Fetch models ahead of time. For the owner of this bot."""
+        if not await self._bot.is_owner(interaction.user):
+            raise UserError("Only the owner of this bot can fetch models.")
+        named = [self._named(model)] if model else None
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        references = named or await asyncio.to_thread(self._missing)
+        if not references:
+            raise UserError("All models are here.")
+        await PullMessage(interaction).fetch(references)
+
+    @pull.autocomplete("model")
+    async def _pullable(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+        if not await self._bot.is_owner(interaction.user):
+            return []
+        missing = await asyncio.to_thread(self._missing)
+        return matching(((name, name) for name, reference in self._by_name.items() if reference in missing), typed)
+
+    def _named(self, model: str) -> str:
+        reference = self._by_name.get(model)
+        if reference is None:
+            known = ", ".join(self._by_name)
+            raise BadInput("There is no model “{name}” here. Choose one of: {known}.", name=model[:100], known=known)
+        return reference
+
+    def _look(self) -> dict[str, bool | None]:
+        """Return of each model whether it is on this machine."""
+        return {reference: is_here(reference) for reference in self._by_name.values()}
+
+    def _missing(self) -> list[str]:
+        """Return the models that may have to be fetched."""
+        return [reference for reference, here in self._look().items() if not here]
 
 
 async def setup(bot: Bot) -> None:

@@ -36,18 +36,20 @@ class Sentiment(commands.Cog):
         model: str | None = None,
     ) -> None:
         """Tell whether a text is positive or negative."""
-        request = SentimentRequest(model=self._settings.choose(model), text=text)
+        request = SentimentRequest(model=self._bot.defaults.choose(interaction, "sentiment", model), text=text)
         await self._bot.replies.answer(interaction, "sentiment", request)
 
     @sentiment.autocomplete("model")
-    async def _models(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return model_choices(self._settings, typed)
+    async def _models(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+        return model_choices(interaction, "sentiment", typed)
 
     async def sentiment_of_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Tell the sentiment of the message that was clicked."""
         if not message.content.strip():
             raise BadInput("This message has no text.")
-        request = SentimentRequest(model=self._settings.choose(None), text=message.content)
+        request = SentimentRequest(
+            model=self._bot.defaults.choose(interaction, "sentiment", None), text=message.content
+        )
         await self._bot.replies.answer(interaction, "sentiment", request)
 
 

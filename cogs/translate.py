@@ -57,8 +57,8 @@ class Translate(commands.Cog):
         return _languages(interaction, self._settings.sources(), typed)
 
     @translate.autocomplete("model")
-    async def _models(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return model_choices(self._settings, typed)
+    async def _models(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+        return model_choices(interaction, "translate", typed)
 
     async def translate_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Translate the clicked message into the reader's language; only the reader sees it."""

@@ -1,44 +1,21 @@
-"""Show what is known of the configured models."""
+"""Show what is known of one model."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 
 import discord
 
 from bot.inference.cards import Card
-from bot.inference.reference import parse_reference, shown_model
+from bot.inference.reference import shown_model
 from bot.texts import translate as _
 from bot.views.text import cut, plain
 
-_FIELD_CHARS, _SECTION_CHARS, _LIST_LINES = 1024, 700, 15
+_FIELD_CHARS, _SECTION_CHARS = 1024, 700
 _HUB = "https://huggingface.co/"
 _HEADING = re.compile(r"^#+\s*(.+?)\s*$", re.MULTILINE)
 _USE = re.compile(r"\b(use|uses|usage)\b", re.IGNORECASE)
 _LIMITS = re.compile(r"\b(limit|limits|limitations?|bias|biases|risks?)\b", re.IGNORECASE)
-
-
-def models_embed(references: Mapping[str, Sequence[str]]) -> discord.Embed:
-    """Return the models of each command; the first is the default."""
-    embed = discord.Embed(title=_("Models"), colour=discord.Colour.blurple())
-    embed.set_footer(text=_("Bold: what a command uses when no model is named."))
-    for task, models in references.items():
-        embed.add_field(name=f"/{task}", value=_lines(models), inline=False)
-    return embed
-
-
-def _lines(models: Sequence[str]) -> str:
-    names = [_shown(reference) for reference in models]
-    lines = [f"**{names[0]}**", *names[1:_LIST_LINES]]
-    if len(names) > _LIST_LINES:
-        lines.append(_("and {n} more", n=len(names) - _LIST_LINES))
-    return cut("\n".join(lines), _FIELD_CHARS)
-
-
-def _shown(text: str) -> str:
-    reference = parse_reference(text)
-    return plain(cut(shown_model(reference.short_name, reference.revision), 60))
 
 
 def card_embed(card: Card) -> discord.Embed:

@@ -9,6 +9,7 @@ import discord
 QUOTE_CHARS = 300
 _ANYWHERE = re.compile(r"([\\*_~`|\[<])")
 _AT_LINE_START = re.compile(r"^(\s*)([>#-])", re.MULTILINE)
+_ADDRESS = re.compile(r"(https?://[^\s<>]+)")
 _FILLED, _EMPTY = "▰", "▱"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -25,6 +26,11 @@ def plain(text: str) -> str:
     """
     escaped = _AT_LINE_START.sub(r"\1\\\2", _ANYWHERE.sub(r"\\\1", text))
     return discord.utils.escape_mentions(escaped)
+
+
+def with_links(text: str) -> str:
+    """Return a text as `plain` does, but with its addresses as they are, so that one can follow them."""
+    return "".join(part if n % 2 else plain(part) for n, part in enumerate(_ADDRESS.split(text)))
 
 
 def quote(text: str, chars: int = QUOTE_CHARS) -> str:

@@ -10,7 +10,9 @@ from simcord import ChannelHandle, MemberActor
 from bot.config import parse_settings
 from bot.inference.cards import Card
 from bot.inference.weights import Weights
-from bot.views.model_card import card_embed, models_embed, section_about
+from bot.views.model_card import card_embed, section_about
+from bot.views.model_list import models_embed
+from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import description, embed, message, private_text
 from tests.inference.tiny_models import tiny_sentiment
 
@@ -47,12 +49,21 @@ def config(tiny: Path) -> dict[str, object]:
     return {"sentiment": {"models": [f"path:{tiny}", "hf:org/large@0123456789abcdef", "path:models/plain_mood"]}}
 
 
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+
+
 async def test_the_models_of_each_command(alice: MemberActor, channel: ChannelHandle) -> None:
     result = await alice.slash(channel, "models list")
     fields = {field.name: field.value for field in embed(result).fields}
     assert result.ephemeral
     assert list(fields) == ["/sentiment", "/classify", "/imagine", "/translate"]
-    assert fields["/sentiment"] == f"**{TINY}**\norg/large@01234567\nplain\\_mood"
+    assert fields["/sentiment"] == (
+        f"**{TINY}** · cold\norg/large@0123456 · not fetched yet\nplain\\_mood · not fetched yet"
+    )
+    assert fields["/translate"] is not None
+    assert "**" not in fields["/translate"], "it goes by languages"
 
 
 async def test_the_card_of_a_model(alice: MemberActor, channel: ChannelHandle, tiny: Path) -> None:
@@ -68,10 +79,38 @@ async def test_the_card_of_a_model(alice: MemberActor, channel: ChannelHandle, t
     assert str(tiny.parent) not in str(embed(result).to_dict())
 
 
-async def test_a_model_that_was_never_fetched(
-    alice: MemberActor, channel: ChannelHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_model_that_is_being_fetched_then_loaded_and_then_warm(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice
 ) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    async def state() -> str:
+        (field, *_) = embed(await alice.slash(channel, "models list")).fields
+        return (field.value or "").partition("\n")[0].removeprefix(f"**{TINY}** · ")
+
+    device.hold()
+    device.starts = False
+    await alice.slash(channel, "sentiment", text="x")
+    device.loading(0.434)
+    assert await state() == "being fetched, 43%"
+    device.loading()
+    assert await state() == "being loaded"
+    device.started()
+    assert await state() == "warm"
+    device.release()
+    assert await state() == "warm"
+    device.loaded.clear()
+    assert await state() == "cold"
+
+
+async def test_models_are_offered_with_what_speaks_for_them(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice
+) -> None:
+    device.loaded["path:models/animals"] = 1
+    offered = await alice.autocomplete(channel, "classify", "model", "", image=("a.png", b"a"))
+    assert [choice["name"] for choice in offered] == ["animals · default · in memory", "things"]
+    assert [choice["value"] for choice in offered] == ["animals", "things"]
+
+
+async def test_a_model_that_was_never_fetched(alice: MemberActor, channel: ChannelHandle) -> None:
     result = await alice.slash(channel, "models info", model="org/large")
     assert embed(result).footer.text == "It is fetched when it is first used."
     assert embed(result).url == "https://huggingface.co/org/large"
@@ -105,8 +144,13 @@ def test_long_cards_and_lists_fit() -> None:
     assert len(shown) <= 6_000
     assert all(len(field.value or "") <= 1_024 for field in shown.fields)
     names = [f"hf:org/{'_' * 90}{number}" for number in range(300)]
-    listed = models_embed(dict.fromkeys(parse_settings({}).tasks, names))
+    tasks = [*parse_settings({}).tasks, "detect", "describe", "more"]
+    listed = models_embed(
+        dict.fromkeys(tasks, names), defaults=dict.fromkeys(tasks, names[200]), now={names[200]: 0.5}, missing=names
+    )
     assert len(listed) <= 6_000
+    assert all((field.value or "").startswith("**org/") for field in listed.fields)
+    assert "** · being fetched, 50%\n" in (listed.fields[0].value or "")
     assert all(len(field.value or "") <= 1_024 for field in listed.fields)
 
 

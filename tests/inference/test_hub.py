@@ -16,7 +16,7 @@ from bot.inference.fetch import is_needed
 from bot.inference.hub import find_model
 from bot.inference.models import ModelCache
 from bot.inference.pipelines.classify import load_classifier
-from bot.inference.reference import parse_reference
+from bot.inference.reference import parse_reference, shown_model
 from tests.inference.finding import find_in_subprocess
 from tests.inference.loopback_hub import LoopbackHub, serve_hub
 from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
@@ -250,3 +250,16 @@ def test_a_pipeline_repository_brings_all_its_parts(hub: LoopbackHub, tmp_path: 
     (again,) = find_in_subprocess(hub, tmp_path, f"hf:org/emoji@{commit}")
     assert again["files"] == found["files"]
     assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("revision", "shown"),
+    [
+        (None, "org/name"),
+        ("0123456789abcdef0123456789abcdef01234567", "org/name@0123456"),
+        ("v0.20.1-final", "org/name@v0.20.1-final"),
+        ("IMAGENET1K_V2", "org/name@IMAGENET1K_V2"),
+    ],
+)
+def test_commits_are_cut_short_and_names_are_not(revision: str | None, shown: str) -> None:
+    assert shown_model("org/name", revision) == shown

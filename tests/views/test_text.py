@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.views.text import bar, cut, plain, quote, score_line, steps_bar
+from bot.views.text import bar, cut, plain, quote, score_line, steps_bar, with_links
 from tests.fakes.seen import as_read
 
 MARKUP = st.text(alphabet="\\*_~|`[]()<>#@:-! \nab1&", max_size=40)
@@ -31,6 +31,17 @@ MARKUP = st.text(alphabet="\\*_~|`[]()<>#@:-! \nab1&", max_size=40)
 )
 def test_no_formatting_survives(text: str) -> None:
     assert as_read(plain(text)) == (text, "")
+
+
+def test_addresses_can_be_followed_and_hide_behind_no_words() -> None:
+    text = "_1._ See https://hub.example/a_b/c_d . [here](https://evil.example) @everyone"
+    shown = with_links(text)
+    assert "https://hub.example/a_b/c_d ." in shown
+    assert as_read(shown.replace("https://hub.example/a_b/c_d", "")) == (
+        text.replace("https://hub.example/a_b/c_d", ""),
+        "",
+    )
+    assert "@everyone" not in shown
 
 
 @given(MARKUP)

@@ -1,0 +1,111 @@
+"""Show the owner in one private message how models are fetched, with a button that stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import discord
+
+from bot.errors import JobCancelled, UserError
+from bot.live import EDIT_EVERY_S
+from bot.pulls import Pull
+from bot.texts import translate as _
+from bot.tree import TROUBLE, unexpected
+from bot.views.text import cut, plain, steps_bar, with_links
+
+if TYPE_CHECKING:
+    from bot.bot import Bot
+
+log = logging.getLogger(__name__)
+_MESSAGE_CHARS = 2000
+
+
+class PullMessage:
+    """Fetch models one after another. When the interaction's 15 minutes are over, the end is told by direct message."""
+
+    def __init__(self, interaction: discord.Interaction[Bot]) -> None:
+        self._interaction = interaction
+        self._bot = interaction.client
+        self._ended: list[str] = []
+        self._shown = ""
+        self._works = True
+
+    async def fetch(self, references: Iterable[str]) -> None:
+        """Fetch models and show how far they are, until the last one ended or the owner stopped it."""
+        for reference in references:
+            pull = self._bot.pulls.start(reference)
+            await self._bot.replies.waiting(self._follow(pull))
+            self._ended.append(_end(pull))
+            if isinstance(pull.error, JobCancelled):
+                break
+        text = "\n".join(self._ended)
+        await self._edit(text, None)
+        if not self._works:
+            await self._bot.owners.write(self._interaction.user.id, text)
+
+    async def _follow(self, pull: Pull) -> None:
+        view = _StopView(pull)
+        while not pull.ended.is_set():
+            text = "\n".join([*self._ended, pull_progress(pull)])
+            if text != self._shown:
+                await self._edit(text, view)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(EDIT_EVERY_S):
+                    await pull.ended.wait()
+        view.stop()
+
+    async def _edit(self, text: str, view: discord.ui.View | None) -> None:
+        """Edit the message; after a refusal of Discord no more."""
+        if not self._works:
+            return
+        try:
+            await self._interaction.edit_original_response(content=cut(text, _MESSAGE_CHARS), view=view)
+        except TROUBLE as error:
+            log.warning("how far a model is can't be shown: %s", error)
+            refused = isinstance(error, discord.HTTPException) and error.status < 500
+            self._works = view is not None and not refused
+        else:
+            self._shown = text
+
+
+class _StopView(discord.ui.View):
+    """Offer to stop a download. Only the owner sees the message."""
+
+    def __init__(self, pull: Pull) -> None:
+        super().__init__(timeout=None)
+        self._pull = pull
+        button: discord.ui.Button[Any] = discord.ui.Button(label=_("Cancel"), style=discord.ButtonStyle.secondary)
+        button.callback = self._stop  # type: ignore[method-assign]
+        self.add_item(button)
+
+    async def _stop(self, interaction: discord.Interaction[Any]) -> None:
+        self._pull.cancel()
+        await interaction.response.defer()
+
+
+def pull_progress(pull: Pull) -> str:
+    """Return how far a download is."""
+    if not pull.total:
+        return _("{model}: fetching…", model=plain(pull.reference))
+    return _(
+        "{model}: {bar} {share}, {done} of {total} MB",
+        model=plain(pull.reference),
+        bar=steps_bar(pull.done, pull.total),
+        share=f"{pull.share:.0%}",
+        done=f"{pull.done / 1e6:,.1f}",
+        total=f"{pull.total / 1e6:,.1f}",
+    )
+
+
+def _end(pull: Pull) -> str:
+    """Return what became of a download; the owner reads why it failed and how to mend that."""
+    if pull.error is None:
+        return _("{model} is here.", model=plain(pull.shown))
+    if isinstance(pull.error, UserError) and "hint" in pull.error.values:
+        return with_links(str(pull.error.values["hint"]))
+    why = plain(str(pull.error)) if isinstance(pull.error, UserError) else unexpected(pull.error)
+    return f"{plain(pull.reference)}: {why}"

@@ -1,0 +1,195 @@
+"""Test how the owner fetches models from Discord, with downloads that go as the test says."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from simcord import ChannelHandle, Env, MemberActor
+from simcord.results import InteractionResult
+
+from bot.bot import Bot
+from bot.inference.access import unavailable
+from bot.inference.pull import Fetched
+from bot.inference.reference import parse_reference
+from bot.pulls import Pull
+from tests.fakes.seen import buttons, edits, embed, message, private_text
+from tests.inference.tiny_models import tiny_sentiment
+
+LARGE, GATED = "hf:org/large@0123456789abcdef", "hf:org/gated_one@main"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_sentiment(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def config(tiny: Path) -> dict[str, object]:
+    folder = f"path:{tiny}"
+    return {
+        "sentiment": {"models": [folder, LARGE, GATED]},
+        "classify": {"models": [folder]},
+        "imagine": {"models": [folder]},
+        "translate": {"pairs": [{"from": "en", "to": "pt", "model": folder}]},
+        "hub": {"trusted_torchhub": ["pytorch/vision"]},
+    }
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Pull]:
+    """Return the downloads that were started; the test says how they go."""
+    pulls: list[Pull] = []
+
+    def start(pull: Pull, task: str, trusted: tuple[str, ...]) -> None:
+        assert (task, trusted) == ("sentiment", ("pytorch/vision",))
+        pull.kill = lambda: pull.hear(None)
+        pulls.append(pull)
+
+    monkeypatch.setattr("bot.pulls.start_process", start)
+    return pulls
+
+
+@pytest.fixture
+def owner(alice: MemberActor, bot: Bot) -> MemberActor:
+    bot.owner_ids = {alice.id}
+    return alice
+
+
+def shown(result: InteractionResult) -> str:
+    assert message(result).ephemeral
+    return message(result).content
+
+
+async def test_progress_and_end(owner: MemberActor, channel: ChannelHandle, env: Env, started: list[Pull]) -> None:
+    result = await owner.slash(channel, "models pull", model="org/large")
+    assert shown(result) == f"{LARGE}: fetching…"
+    assert buttons(result) == ["Cancel"]
+    (pull,) = started
+    for done in range(0, 430_000_000, 1_000_000):
+        pull.hear(Fetched(done, 1_000_000_000))
+    await env.advance_time(1.1)
+    assert shown(result) == f"{LARGE}: ▰▰▰▰▱▱▱▱▱▱ 43%, 429.0 of 1,000.0 MB"
+    listed = embed(await owner.slash(channel, "models list")).fields[0].value or ""
+    assert "org/large@0123456 · being fetched, 43%" in listed
+
+    before = len(edits(env))
+    await env.advance_time(30)
+    assert len(edits(env)) == before, "nothing changed"
+    pull.hear("org/large@0123456")
+    pull.hear(None)
+    await env.settle()
+    assert shown(result) == "org/large@0123456 is here."
+    assert buttons(result) == []
+
+
+async def test_at_most_one_edit_a_second(
+    owner: MemberActor, channel: ChannelHandle, env: Env, started: list[Pull]
+) -> None:
+    await owner.slash(channel, "models pull", model="org/large")
+    for done in range(100):
+        started[0].hear(Fetched(done * 1_000_000, 100_000_000))
+        await env.advance_time(0.05)
+    assert 4 <= len(edits(env)) <= 6
+
+
+async def test_cancel(owner: MemberActor, channel: ChannelHandle, started: list[Pull]) -> None:
+    result = await owner.slash(channel, "models pull")
+    await owner.click(message(result), label="Cancel")
+    assert shown(result) == f"{LARGE}: Cancelled."
+    assert buttons(result) == []
+    assert len(started) == 1, "the other one isn't begun any more"
+    await owner.slash(channel, "models pull", model="org/large")
+    assert len(started) == 2
+
+
+async def test_all_that_are_missing_one_after_another_and_why_one_is_not_to_be_had(
+    owner: MemberActor, channel: ChannelHandle, env: Env, started: list[Pull]
+) -> None:
+    result = await owner.slash(channel, "models pull")
+    hint = "Its licence must be accepted first. 1. Accept it at http://127.0.0.1/org/gated_one . 2. Then set HF_TOKEN."
+    started[0].hear("org/large@0123456")
+    started[0].hear(None)
+    await env.settle()
+    assert shown(result) == "org/large@0123456 is here.\nhf:org/gated\\_one@main: fetching…"
+    started[1].hear(unavailable(parse_reference(GATED), hint))
+    started[1].hear(None)
+    await env.settle()
+    assert shown(result) == (
+        "org/large@0123456 is here.\nhf:org/gated\\_one@main: Its licence must be accepted first. "
+        "1. Accept it at http://127.0.0.1/org/gated_one . 2. Then set HF\\_TOKEN."
+    )
+
+
+async def test_two_at_once_share_one_download(
+    owner: MemberActor, bob: MemberActor, bot: Bot, channel: ChannelHandle, env: Env, started: list[Pull]
+) -> None:
+    bot.owner_ids = {owner.id, bob.id}
+    results = [await person.slash(channel, "models pull", model="org/large") for person in (owner, bob)]
+    (pull,) = started
+    pull.hear(Fetched(500_000, 1_000_000))
+    await env.advance_time(1.1)
+    assert {shown(result) for result in results} == {f"{LARGE}: ▰▰▰▰▰▱▱▱▱▱ 50%, 0.5 of 1.0 MB"}
+    pull.hear("org/large@0123456")
+    pull.hear(None)
+    await env.settle()
+    assert {shown(result) for result in results} == {"org/large@0123456 is here."}
+
+
+async def test_an_end_after_the_15_minutes_comes_by_direct_message(
+    owner: MemberActor, channel: ChannelHandle, env: Env, started: list[Pull]
+) -> None:
+    await owner.slash(channel, "models pull", model="org/large")
+    await env.advance_time(16 * 60)
+    for done in (1, 2, 3):
+        started[0].hear(Fetched(done, 4))
+        await env.advance_time(1.1)
+    assert len(edits(env)) == 2, "Discord's refusal is taken at its word"
+    started[0].hear("org/large@0123456")
+    started[0].hear(None)
+    await env.settle()
+    (told,) = owner.user.dm_channel.history()
+    assert told.content == "org/large@0123456 is here."
+
+
+async def test_a_process_that_dies(owner: MemberActor, channel: ChannelHandle, env: Env, started: list[Pull]) -> None:
+    result = await owner.slash(channel, "models pull", model="org/large")
+    started[0].hear(None)
+    await env.settle()
+    assert shown(result).startswith(f"{LARGE}: Something went wrong (reference ")
+
+
+async def test_members_may_not(alice: MemberActor, channel: ChannelHandle, started: list[Pull]) -> None:
+    result = await alice.slash(channel, "models pull", model="org/large")
+    assert private_text(result) == "Only the owner of this bot can fetch models."
+    assert await alice.autocomplete(channel, "models pull", "model", "") == []
+    assert started == []
+
+
+async def test_what_is_missing_is_offered(owner: MemberActor, channel: ChannelHandle) -> None:
+    offered = await owner.autocomplete(channel, "models pull", "model", "")
+    assert [choice["value"] for choice in offered] == ["org/large", "org/gated_one"]
+
+
+@pytest.mark.parametrize("model", ["nothing", None])
+async def test_nothing_to_fetch(
+    owner: MemberActor, channel: ChannelHandle, monkeypatch: pytest.MonkeyPatch, model: str | None
+) -> None:
+    monkeypatch.setattr(sys.modules["cogs.models"], "is_here", lambda _reference: True)
+    options = {"model": model} if model else {}
+    result = await owner.slash(channel, "models pull", **options)
+    assert ("There is no model “nothing”" if model else "All models are here.") in message(result).content
+
+
+async def test_downloads_end_with_the_bot(
+    owner: MemberActor, channel: ChannelHandle, bot: Bot, started: list[Pull]
+) -> None:
+    await owner.slash(channel, "models pull", model="org/large")
+    await bot.close()
+    assert started[0].ended.is_set()
