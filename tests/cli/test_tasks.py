@@ -162,7 +162,8 @@ def test_damaged_weights_are_one_line(tmp_path: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"half of what it was")
     run = hubcord("sentiment", "hi", "--model", f"path:{folder}", cwd=tmp_path)
     assert run.returncode == 1
-    assert run.stderr.decode().startswith("job 1: The model my-model can't be loaded for this. SafetensorError: ")
+    told = f"job 1: The model my-model can't be loaded for this. path:{folder}: SafetensorError: "
+    assert run.stderr.decode().startswith(told)
     assert len(run.stderr.splitlines()) == 1
 
 

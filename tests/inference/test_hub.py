@@ -13,7 +13,8 @@ from bot.bundled.prepare import prepare
 from bot.errors import BadInput, ModelUnavailable
 from bot.inference.device import Device
 from bot.inference.fetch import is_needed
-from bot.inference.hub import find_model
+from bot.inference.hub import ModelFiles, find_model
+from bot.inference.loading import load
 from bot.inference.models import ModelCache
 from bot.inference.pipelines.classify import load_classifier
 from bot.inference.reference import parse_reference, shown_model
@@ -263,3 +264,17 @@ def test_a_pipeline_repository_brings_all_its_parts(hub: LoopbackHub, tmp_path: 
 )
 def test_commits_are_cut_short_and_names_are_not(revision: str | None, shown: str) -> None:
     assert shown_model("org/name", revision) == shown
+
+
+def test_what_cannot_be_loaded_is_named_for_the_host_alone() -> None:
+    def loader(_files: ModelFiles, _device: Device) -> None:
+        raise OSError("cut short")
+
+    with pytest.raises(ModelUnavailable, match="The model mood can't be loaded for this") as error:
+        load(ModelFiles(parse_reference("path:/home/me/mood")), loader, CPU)
+    told = {name: error.value.values[name] for name in ("reference", "hint", "reason")}
+    assert told == {
+        "reference": "path:/home/me/mood",
+        "hint": "path:/home/me/mood: OSError: cut short",
+        "reason": "OSError",
+    }
