@@ -15,7 +15,7 @@ from bot.live import EDIT_EVERY_S
 from bot.pulls import Pull
 from bot.texts import translate as _
 from bot.tree import TROUBLE, unexpected
-from bot.views.text import cut, plain, steps_bar, with_links
+from bot.views.text import plain, steps_bar, with_links
 
 if TYPE_CHECKING:
     from bot.bot import Bot
@@ -45,7 +45,7 @@ class PullMessage:
         text = "\n".join(self._ended)
         await self._edit(text, None)
         if not self._works:
-            await self._bot.owners.write(self._interaction.user.id, text)
+            await self._bot.owners.write(self._interaction.user.id, _last(text))
 
     async def _follow(self, pull: Pull) -> None:
         view = _StopView(pull)
@@ -63,7 +63,7 @@ class PullMessage:
         if not self._works:
             return
         try:
-            await self._interaction.edit_original_response(content=cut(text, _MESSAGE_CHARS), view=view)
+            await self._interaction.edit_original_response(content=_last(text), view=view)
         except TROUBLE as error:
             log.warning("how far a model is can't be shown: %s", error)
             refused = isinstance(error, discord.HTTPException) and error.status < 500
@@ -85,6 +85,11 @@ class _StopView(discord.ui.View):
     async def _stop(self, interaction: discord.Interaction[Any]) -> None:
         self._pull.cancel()
         await interaction.response.defer()
+
+
+def _last(text: str) -> str:
+    """Return the end of a text, as much as a message holds: what happens now stands there."""
+    return text if len(text) <= _MESSAGE_CHARS else "…" + text[1 - _MESSAGE_CHARS :]
 
 
 def pull_progress(pull: Pull) -> str:

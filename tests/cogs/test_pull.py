@@ -10,6 +10,7 @@ from simcord import ChannelHandle, Env, MemberActor
 from simcord.results import InteractionResult
 
 from bot.bot import Bot
+from bot.config import Settings
 from bot.inference.access import unavailable
 from bot.inference.pull import Fetched
 from bot.inference.reference import parse_reference
@@ -43,12 +44,12 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[Pull]:
+def started(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[Pull]:
     """Return the downloads that were started; the test says how they go."""
     pulls: list[Pull] = []
 
     def start(pull: Pull, task: str, trusted: tuple[str, ...]) -> None:
-        assert (task, trusted) == ("sentiment", ("pytorch/vision",))
+        assert (task, trusted) == ("sentiment", settings.hub.trusted_torchhub)
         pull.kill = lambda: pull.hear(None)
         pulls.append(pull)
 
@@ -156,6 +157,24 @@ async def test_an_end_after_the_15_minutes_comes_by_direct_message(
     await env.settle()
     (told,) = owner.user.dm_channel.history()
     assert told.content == "org/large@0123456 is here."
+
+
+@pytest.mark.parametrize("config", [{"sentiment": {"models": [f"hf:org/{number}" for number in range(9)]}}])
+async def test_what_happens_now_is_seen_below_many_reasons(
+    owner: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    started: list[Pull],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.modules["cogs.models"], "is_here", lambda reference: not reference.startswith("hf:org/"))
+    result = await owner.slash(channel, "models pull")
+    for number in range(8):
+        started[number].hear(unavailable(parse_reference(f"hf:org/{number}"), "why " * 100))
+        started[number].hear(None)
+        await env.settle()
+    assert len(shown(result)) == 2000
+    assert shown(result).endswith("why \nhf:org/8: fetching…")
 
 
 async def test_a_process_that_dies(owner: MemberActor, channel: ChannelHandle, env: Env, started: list[Pull]) -> None:
