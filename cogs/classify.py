@@ -6,10 +6,9 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.attachments import first_picture, picture_request
 from bot.bot import Bot
-from bot.errors import BadInput
 from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings
-from bot.tree import TROUBLE
 from bot.views.classify import classify_answer
 from bot.views.models import model_choices
 
@@ -38,7 +37,8 @@ class Classify(commands.Cog):
         model: str | None = None,
     ) -> None:
         """Name what a picture shows."""
-        request = self._read(image, self._settings.choose(model), top)
+        chosen = self._settings.choose(model)
+        request = picture_request(ClassifyRequest, image, self._settings, model=chosen, top=top)
         await self._bot.replies.answer(interaction, "classify", request)
 
     @classify.autocomplete("model")
@@ -47,24 +47,9 @@ class Classify(commands.Cog):
 
     async def classify_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Name what the first picture of the clicked message shows."""
-        pictures = [a for a in message.attachments if (a.content_type or "image").startswith("image")]
-        if not pictures:
-            raise BadInput("This message has no picture attached.")
-        request = self._read(pictures[0], self._settings.choose(None), 5)
+        image = first_picture(message)
+        request = picture_request(ClassifyRequest, image, self._settings, model=self._settings.choose(None))
         await self._bot.replies.answer(interaction, "classify", request)
-
-    async def _read(self, image: discord.Attachment, model: str, top: int) -> ClassifyRequest:
-        """Download a picture; its size is checked before, its content later, in the worker."""
-        if image.size > self._settings.max_bytes:
-            raise BadInput(
-                "This file is too large. Send a picture of at most {limit:.0f} MB.",
-                limit=self._settings.max_bytes / 1e6,
-            )
-        try:
-            data = await image.read()
-        except TROUBLE:
-            raise BadInput("Discord didn't hand over this picture. Send it again.") from None
-        return ClassifyRequest(model=model, image=data, top=top, hidden=image.is_spoiler())
 
 
 async def setup(bot: Bot) -> None:

@@ -12,6 +12,7 @@ import typer
 from bot.cli import host, models, show
 from bot.cli.session import Session, stdin_lines
 from bot.errors import BadInput
+from bot.inference.picture_task import PictureRequest, PictureSettings
 from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings
 from bot.inference.pipelines.imagine import MAX_SEED, ImagineRequest, ImagineSettings, read_size
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentSettings
@@ -53,7 +54,7 @@ def classify(
     with Session.open(config, json=json) as session:
         settings = session.settings.task(ClassifySettings)
         reference = model or settings.models[0]
-        requests = (_make(_read_picture, path, settings, model=reference, top=top) for path in files)
+        requests = (_make(_read_picture, ClassifyRequest, path, settings, model=reference, top=top) for path in files)
         session.run("classify", requests, show.classify, names=[str(path) for path in files])
 
 
@@ -134,11 +135,10 @@ def _make_folder(path: Path) -> None:
         raise BadInput("{path}: {why}.", path=path, why=error.strerror or error) from None
 
 
-def _read_picture(path: Path, settings: ClassifySettings, *, model: str, top: int) -> ClassifyRequest:
+def _read_picture(kind: type[PictureRequest], path: Path, settings: PictureSettings, **options: Any) -> PictureRequest:
     try:
-        if path.stat().st_size > settings.max_bytes:
-            raise BadInput("This file is too large. The limit is {limit:.0f} MB.", limit=settings.max_bytes / 1e6)
-        return ClassifyRequest(model=model, image=path.read_bytes(), top=top)
+        settings.check_bytes(path.stat().st_size)
+        return kind(image=path.read_bytes(), **options)
     except OSError as error:
         raise BadInput("{why}.", why=error.strerror or error) from None
 

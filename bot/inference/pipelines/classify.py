@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from pydantic import Field
 
 from bot.errors import BadInput
 from bot.inference.accepts import FOLDERS, Accepts
@@ -17,9 +14,10 @@ from bot.inference.device import Device
 from bot.inference.examples import pictures
 from bot.inference.hub import ModelFiles
 from bot.inference.images import decode_image
-from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
+from bot.inference.picture_task import PictureRequest, PictureSettings, thumbnail
+from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Result
 from bot.inference.precision import Probe, fit
-from bot.inference.settings import ModelSettings, References
+from bot.inference.settings import References
 from bot.inference.torchhub import load_hub_classifier
 
 MAX_TOP = 20
@@ -29,25 +27,18 @@ _ACCEPTS = Accepts(
     FOLDERS | {"torchvision", "torchhub"},
     tag="image-classification",
 )
-_THUMBNAIL_PIXELS = 160
 _MOST_ON_CPU = 8
 """Pictures of one forward pass: the activations of more don't fit into a processor's cache (ResNet-50, 16: -15 %)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassifyRequest(Request):
-    """Ask for the `top` best labels of a picture, given as the bytes of an image file.
+class ClassifyRequest(PictureRequest):
+    """Ask for the `top` best labels of a picture."""
 
-    A picture behind a spoiler is `hidden`: the answer doesn't show it.
-    """
-
-    image: bytes
     top: int = 5
-    hidden: bool = False
 
     def __post_init__(self) -> None:
-        if not self.image:
-            raise BadInput("This file is empty.")
+        PictureRequest.__post_init__(self)
         if not 1 <= self.top <= MAX_TOP:
             raise BadInput("Ask for 1 to {most} labels.", most=MAX_TOP)
 
@@ -73,21 +64,10 @@ class ClassifyResult(Result):
     thumbnail: bytes = b""
 
 
-class ClassifySettings(ModelSettings):
-    """Set up /classify. A picture may have `max_bytes` as a file and `max_pixels` when unpacked."""
+class ClassifySettings(PictureSettings):
+    """Set up /classify."""
 
     models: References = ("bundled:efficientnet-lite0",)
-    max_rows: int = Field(default=16, ge=1, le=1024)
-    max_bytes: int = Field(default=20_000_000, ge=1_000)
-    max_pixels: int = Field(default=50_000_000, ge=1_000)
-
-    def check(self, request: Any) -> None:
-        """Raise BadInput when the file is too large."""
-        if len(request.image) > self.max_bytes:
-            raise BadInput(
-                "This file is too large. Send a picture of at most {limit:.0f} MB.",
-                limit=self.max_bytes / 1e6,
-            )
 
 
 class ClassifyPipeline(Pipeline):
@@ -143,7 +123,7 @@ class _ImageClassifier:
 
     def prepare(self, image: Any, top: int) -> _Picture:
         """Return what the model needs of a picture, which may then be forgotten."""
-        return _Picture(self._preprocess(image), image.size, _thumbnail(image), top)
+        return _Picture(self._preprocess(image), image.size, thumbnail(image), top)
 
     def __call__(self, pictures: Sequence[_Picture]) -> list[ClassifyResult]:
         """Classify pictures: pixels (batch, 3, height, width) to probabilities (batch, labels)."""
@@ -172,15 +152,6 @@ class _ImageClassifier:
         labels = tuple(Label(label=self._labels[i], score=score) for i, score in pairs)
         width, height = picture.size
         return ClassifyResult(model=self._shown, labels=labels, width=width, height=height, thumbnail=picture.thumbnail)
-
-
-def _thumbnail(image: Any) -> bytes:
-    """Return a small copy of a PIL image as a PNG file."""
-    small = image.copy()
-    small.thumbnail((_THUMBNAIL_PIXELS, _THUMBNAIL_PIXELS))
-    file = io.BytesIO()
-    small.save(file, "PNG")
-    return file.getvalue()
 
 
 def load_classifier(files: ModelFiles, device: Device) -> _ImageClassifier:
