@@ -21,7 +21,7 @@ class Models(commands.GroupCog, group_name="models", group_description="See the 
 
     def __init__(self, bot: Bot) -> None:
         super().__init__()
-        self._references = {task: settings.references for task, settings in bot.settings.tasks.items()}
+        self._references = {task: settings.references for task, settings in bot.settings.offered.items()}
         models = (reference for references in self._references.values() for reference in references)
         self._by_name = {parse_reference(reference).short_name: reference for reference in models}
 

@@ -12,13 +12,13 @@ from bot.cli.session import Session
 from bot.cli.show_models import print_json
 from bot.errors import UserError
 from bot.inference.accepts import Accepts
-from bot.inference.device import Device
+from bot.inference.builders import fetch_builder
 from bot.inference.fetch import OnFetch
 from bot.inference.hub import find_model
-from bot.inference.pipelines.classify import load_classifier
+from bot.inference.torchhub import load_hub_classifier
 
 _err = Console(stderr=True)
-_CPU = Device("cpu", precision="fp32")
+_FETCHED_BY_TORCH = {"torchvision": fetch_builder, "torchhub": load_hub_classifier}
 
 
 def fetch_all(session: Session, wanted: Mapping[str, Accepts]) -> None:
@@ -44,8 +44,8 @@ def _draw(progress: Progress, line: TaskID, share: float) -> None:
 
 
 def _fetch(session: Session, reference: str, accepts: Accepts, on_fetch: OnFetch) -> str:
-    """Fetch a model and return its name and revision; torch fetches those without a folder when they are loaded."""
+    """Fetch a model and return its name and revision."""
     files = find_model(reference, on_fetch, accepts, session.settings.hub.trusted_torchhub)
-    if files.folder is None:
-        load_classifier(files, _CPU)
+    if files.reference.scheme in _FETCHED_BY_TORCH:
+        _FETCHED_BY_TORCH[files.reference.scheme](files.reference)
     return files.shown

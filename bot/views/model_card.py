@@ -12,7 +12,7 @@ from bot.inference.reference import parse_reference, shown_model
 from bot.texts import translate as _
 from bot.views.text import cut, plain
 
-_FIELD_CHARS, _SECTION_CHARS, _LIST_LINES = 1024, 700, 15
+_FIELD_CHARS, _SECTION_CHARS, _LIST_CHARS, _LIST_LINES = 1024, 700, 5500, 15
 _HUB = "https://huggingface.co/"
 _HEADING = re.compile(r"^#+\s*(.+?)\s*$", re.MULTILINE)
 _USE = re.compile(r"\b(use|uses|usage)\b", re.IGNORECASE)
@@ -23,17 +23,18 @@ def models_embed(references: Mapping[str, Sequence[str]]) -> discord.Embed:
     """Return the models of each command; the first is the default."""
     embed = discord.Embed(title=_("Models"), colour=discord.Colour.blurple())
     embed.set_footer(text=_("Bold: what a command uses when no model is named."))
+    most_chars = min(_FIELD_CHARS, _LIST_CHARS // max(len(references), 1))
     for task, models in references.items():
-        embed.add_field(name=f"/{task}", value=_lines(models), inline=False)
+        embed.add_field(name=f"/{task}", value=_lines(models, most_chars), inline=False)
     return embed
 
 
-def _lines(models: Sequence[str]) -> str:
+def _lines(models: Sequence[str], most_chars: int) -> str:
     names = [_shown(reference) for reference in models]
     lines = [f"**{names[0]}**", *names[1:_LIST_LINES]]
     if len(names) > _LIST_LINES:
         lines.append(_("and {n} more", n=len(names) - _LIST_LINES))
-    return cut("\n".join(lines), _FIELD_CHARS)
+    return cut("\n".join(lines), most_chars)
 
 
 def _shown(text: str) -> str:
