@@ -8,7 +8,7 @@ from discord.ext import commands
 
 from bot.attachments import first_picture, picture_request
 from bot.bot import Bot
-from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings
+from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
 from bot.views.classify import classify_answer
 from bot.views.models import model_choices
 
@@ -28,17 +28,30 @@ class Classify(commands.Cog):
         self._bot.tree.remove_command(self._menu.name, type=self._menu.type)
 
     @app_commands.command()
-    @app_commands.describe(image="The picture to look at", top="How many labels to show", model="The model that looks")
+    @app_commands.describe(
+        image="The picture to look at",
+        top="How many labels to show",
+        labels="Labels of your own to choose from: a cat, a dog, a red car",
+        model="The model that looks",
+    )
     async def classify(
         self,
         interaction: discord.Interaction[Bot],
         image: discord.Attachment,
-        top: app_commands.Range[int, 1, MAX_TOP] = 5,
+        top: app_commands.Range[int, 1, MAX_TOP] | None = None,
+        labels: str = "",
         model: str | None = None,
     ) -> None:
         """Name what a picture shows."""
-        chosen = self._settings.choose(model)
-        request = picture_request(ClassifyRequest, image, self._settings, model=chosen, top=top)
+        own = read_labels(labels)
+        request = picture_request(
+            ClassifyRequest,
+            image,
+            self._settings,
+            model=self._settings.choose_for(own, model),
+            top=top or min(len(own), MAX_TOP) or 5,
+            labels=own,
+        )
         await self._bot.replies.answer(interaction, "classify", request)
 
     @classify.autocomplete("model")

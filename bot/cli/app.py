@@ -13,7 +13,7 @@ from bot.cli import host, models, show
 from bot.cli.session import Session, stdin_lines
 from bot.errors import BadInput
 from bot.inference.picture_task import PictureRequest, PictureSettings
-from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings
+from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
 from bot.inference.pipelines.describe import DescribeRequest, DescribeSettings
 from bot.inference.pipelines.detect import MAX_CONFIDENCE, DetectRequest, DetectSettings
 from bot.inference.pipelines.imagine import MAX_SEED, ImagineRequest, ImagineSettings, read_size
@@ -48,16 +48,18 @@ def sentiment(texts: Texts, model: Model = None, config: Config = None, json: Js
 @app.command()
 def classify(
     files: Pictures,
-    top: Annotated[int, typer.Option(min=1, max=MAX_TOP, help="How many labels to show.")] = 5,
+    top: Annotated[int | None, typer.Option(min=1, max=MAX_TOP, help="How many labels to show.")] = None,
+    labels: Annotated[str, typer.Option(help="Labels of your own to choose from: a cat, a dog.")] = "",
     model: Model = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Name what each picture shows."""
     with Session.open(config, json=json) as session:
-        settings = session.settings.task(ClassifySettings)
-        reference = model or settings.models[0]
-        requests = (_make(_read_picture, ClassifyRequest, path, settings, model=reference, top=top) for path in files)
+        settings, own = session.settings.task(ClassifySettings), read_labels(labels)
+        reference = model or settings.choose_for(own, None)
+        options: dict[str, Any] = {"model": reference, "top": top or min(len(own), MAX_TOP) or 5, "labels": own}
+        requests = (_make(_read_picture, ClassifyRequest, path, settings, **options) for path in files)
         session.run("classify", requests, show.classify, names=[str(path) for path in files])
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.inference.tiny_models import tiny_sentiment
-from tests.inference.tiny_vision import tiny_git, tiny_yolos
+from tests.inference.tiny_vision import tiny_clip, tiny_git, tiny_yolos
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("prepared")
@@ -119,11 +119,16 @@ def test_detect_draws_what_it_finds(tmp_path: Path) -> None:
     assert "%" in shown or "Nothing found" in shown
 
 
-def test_describe(tmp_path: Path) -> None:
+def test_describe_and_labels_of_ones_own(tmp_path: Path) -> None:
     files = [EXAMPLES / "cat.jpg", EXAMPLES / "coffee.jpg"]
     words = hubcord("describe", *files, "--model", f"path:{tiny_git(tmp_path / 'git')}", "--json", cwd=tmp_path)
     assert [Path(answer["file"]).name for answer in lines_of(words)] == ["cat.jpg", "coffee.jpg"]
     assert set(lines_of(words)[0]) == {"file", "text", "model", "seconds"}
+    model = f"path:{tiny_clip(tmp_path / 'clip')}"
+    run = hubcord("classify", *files, "--labels", "a cat, a dog", "--model", model, "--json", cwd=tmp_path)
+    for answer in lines_of(run):
+        assert {label["label"] for label in answer["labels"]} == {"a cat", "a dog"}
+        assert sum(label["score"] for label in answer["labels"]) == pytest.approx(1)
 
 
 def test_imagine_writes_files_that_say_how_they_were_made(tmp_path: Path) -> None:
@@ -216,6 +221,8 @@ def test_a_model_of_another_kind_is_one_line(tmp_path: Path) -> None:
         (["imagine", " "], 2, "There is no prompt"),
         (["imagine", "x", "--out", "/dev/null/made"], 2, "/dev/null/made: Not a directory."),
         (["classify", "x.png", "--top", "0"], 2, "--top"),
+        (["classify", "x.png", "--labels", "a cat"], 2, "Give 2 to 25 labels"),
+        (["classify", "x.png", "--labels", "a, b"], 2, "No model here takes labels of your own"),
         (["detect", "x.png"], 2, "No model is configured for this. Name one by --model"),
         (["detect", "x.png", "--model", "path:x", "--confidence", "0"], 2, "--confidence"),
         (["describe", "x.png"], 2, "No model is configured for this. Name one by --model"),

@@ -24,7 +24,7 @@ from bot.engine import Engine
 from bot.jobs.store import NoStore
 from tests.fakes.seen import as_read, description, embed, message, public_text
 from tests.fakes.simulation import check_errors, check_requests
-from tests.inference.tiny_vision import tiny_llava, tiny_yolos
+from tests.inference.tiny_vision import tiny_llava, tiny_siglip, tiny_yolos
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CAT = Path(bot.demo.__file__).with_name("examples") / "cat.jpg"
@@ -39,6 +39,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         {
             "devices": {"use": ["cpu"]},
             "queue": {"shutdown_grace_s": 0},
+            "classify": {"zero_shot": [f"path:{tiny_siglip(folder / 'siglip')}"]},
             "detect": {"models": [f"path:{tiny_yolos(folder / 'yolos')}"]},
             "describe": {"models": [f"path:{tiny_llava(folder / 'llava')}"]},
         }
@@ -89,6 +90,11 @@ async def test_classify(alice: MemberActor, channel: ChannelHandle) -> None:
 async def test_classify_what_is_no_picture(alice: MemberActor, channel: ChannelHandle) -> None:
     result = await alice.slash(channel, "classify", image=("cat.jpg", b"no picture at all"))
     assert public_text(result).startswith("This file is no picture that can be read.")
+
+
+async def test_classify_by_labels_of_ones_own(alice: MemberActor, channel: ChannelHandle) -> None:
+    result = await alice.slash(channel, "classify", image=("cat.jpg", CAT.read_bytes()), labels="a cat, a dog")
+    assert {line.rpartition("` ")[2] for line in description(result).split("\n")} == {"a cat", "a dog"}
 
 
 async def test_detect(alice: MemberActor, channel: ChannelHandle) -> None:

@@ -38,7 +38,8 @@ def _(request: SentimentRequest) -> SentimentResult:
 
 @answer.register
 def _(request: ClassifyRequest) -> ClassifyResult:
-    labels = tuple(Label(label=name, score=0.5 / 2**k) for k, name in enumerate(LABELS[: request.top]))
+    names = (request.labels or LABELS)[: request.top]
+    labels = tuple(Label(label=name, score=0.5 / 2**k) for k, name in enumerate(names))
     return ClassifyResult(model=SHOWN, labels=labels, width=320, height=240, thumbnail=png(8, 8))
 
 

@@ -1,4 +1,4 @@
-"""Make tiny models for pictures with random weights in hub format: detectors, captioners."""
+"""Make tiny models for pictures with random weights in hub format: detectors, captioners, matchers of texts."""
 
 from __future__ import annotations
 
@@ -122,6 +122,36 @@ def tiny_llava(folder: Path, *, chat: str | None = _CHAT) -> Path:
     vision = CLIPVisionConfig(**(_VISION | {"num_hidden_layers": 2}))
     config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=4)
     LlavaForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+def tiny_clip(folder: Path) -> Path:
+    """Write a CLIP."""
+    import torch
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+
+    torch.manual_seed(0)
+    _write_tokenizer(folder)
+    text = _LAYERS | {
+        "vocab_size": len(WORDS), "max_position_embeddings": 16, "bos_token_id": 2, "eos_token_id": 3,
+        "pad_token_id": 0, "initializer_factor": 10.0,
+    }  # fmt: skip
+    config = CLIPConfig(text_config=text, vision_config=_VISION, projection_dim=16, logit_scale_init_value=1.0)
+    CLIPModel(config).save_pretrained(folder)
+    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=_SIDE).save_pretrained(folder)
+    return folder
+
+
+def tiny_siglip(folder: Path) -> Path:
+    """Write a SigLIP."""
+    import torch
+    from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel
+
+    torch.manual_seed(0)
+    _write_tokenizer(folder)
+    text = _LAYERS | {"vocab_size": len(WORDS), "max_position_embeddings": 64, "projection_size": 16}
+    SiglipModel(SiglipConfig(text_config=text, vision_config=_VISION)).save_pretrained(folder)
+    SiglipImageProcessor(size=_SIDE).save_pretrained(folder)
     return folder
 
 
