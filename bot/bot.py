@@ -62,20 +62,22 @@ class Bot(commands.AutoShardedBot):
         self.settings = settings
         self.turns = Turns()
         self.replies = Replies(self)
-        self.defaults = Defaults(self.store, settings.tasks)
+        self.defaults = Defaults(self.store, settings.offered)
         self.owners = Owners(self)
         self.pulls = Pulls(settings)
         self._unanswered = unanswered
 
     async def setup_hook(self) -> None:
-        """Load every cog, tell Discord of changed commands, and answer what the last run left."""
+        """Load every cog that has a model, tell Discord of changed commands, and answer what the last run left."""
         self.add_dynamic_items(CancelButton, JobMenu)
         if self.application is not None:
             self.owner_ids = owners_of(self.application)
         await self.defaults.load()
         await self.owners.load()
-        for module in pkgutil.iter_modules(cogs.__path__, "cogs."):
-            await self.load_extension(module.name)
+        without_model = self.settings.tasks.keys() - self.settings.offered.keys()
+        for module in pkgutil.iter_modules(cogs.__path__):
+            if module.name not in without_model:
+                await self.load_extension(f"cogs.{module.name}")
         try:
             await self.sync_if_changed()
         except discord.DiscordException as error:  # the commands of before still work

@@ -142,6 +142,11 @@ class Settings(Frozen):
         """Return each task's settings."""
         return {name: cast("TaskSettings", getattr(self, name)) for name in TASKS}
 
+    @property
+    def offered(self) -> dict[str, TaskSettings]:
+        """Return the settings of the tasks that have a model: those whose commands are there."""
+        return {name: settings for name, settings in self.tasks.items() if settings.references}
+
     def task(self, kind: type[Table]) -> Table:
         """Return the settings of the task that `kind` sets up."""
         return next(settings for settings in self.tasks.values() if isinstance(settings, kind))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import discord
 
+from bot.errors import BadInput
 from bot.inference.settings import ModelSettings, TaskSettings
 from bot.jobs.store import Store
 
@@ -23,6 +24,11 @@ class Defaults:
         self._store = store
         self._tasks = {name: settings for name, settings in tasks.items() if isinstance(settings, ModelSettings)}
         self._places: dict[str, dict[str, str]] = {}
+
+    @property
+    def tasks(self) -> Collection[str]:
+        """Return the commands that may have defaults."""
+        return self._tasks.keys()
 
     async def load(self) -> None:
         """Read what was kept; raise UserError when the store can't be read."""
@@ -42,13 +48,21 @@ class Defaults:
 
     def set(self, place: discord.abc.Snowflake, task: str, model: str | None) -> None:
         """Let a command use a model in a server or channel, or none of its own; raise BadInput."""
+        if task not in self._tasks:
+            raise BadInput("There is no command “{name}” here whose model can be chosen.", name=task[:50])
         models = self._places.setdefault(_key(place), {})
         if model is None:
             models.pop(task, None)
         else:
-            models[task] = self._tasks[task].choose(model)
+            models[task] = self._without_more(task, self._tasks[task].choose(model))
         self._places = {key: models for key, models in self._places.items() if models}
         self._store.keep(_KEPT, self._places)
+
+    def _without_more(self, task: str, reference: str) -> str:
+        """Return a model that needs nothing but what every use of the command gives; raise BadInput for others."""
+        if reference not in self._tasks[task].models:
+            raise BadInput("This model needs labels with each picture, so it can't be what is used without a choice.")
+        return reference
 
     def _offered(self, models: Mapping[str, str]) -> dict[str, str]:
         return {t: model for t, model in models.items() if t in self._tasks and model in self._tasks[t].models}

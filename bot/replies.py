@@ -24,6 +24,7 @@ from bot.jobs.job import Job
 from bot.live import show_progress
 from bot.posting import Posting
 from bot.requesting import requester
+from bot.texts import translate as _
 from bot.texts import use_locale
 from bot.tree import TROUBLE, unexpected
 from bot.views.answer import Answer
@@ -178,7 +179,7 @@ class Replies:
 
     def _render(self, job: Job) -> Answer:
         if job.result is not None:
-            return self._renderers[job.task](job.request, job.result)
+            return self._renderers.get(job.task, _not_offered)(job.request, job.result)
         if isinstance(job.error, UserError):
             return Answer(text=plain(str(job.error)))
         return Answer(text=unexpected(job.error or RuntimeError(f"job {job.id} has no result")))
@@ -187,6 +188,11 @@ class Replies:
         self._resumed.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("%s failed", task.get_name(), exc_info=task.exception())
+
+
+def _not_offered(_request: object, _result: object) -> Answer:
+    """Answer a job of the last run whose command has gone with its models."""
+    return Answer(text=_("This command isn't offered here any more."))
 
 
 async def _wait(ends: Collection[asyncio.Future[Any]]) -> None:

@@ -6,10 +6,9 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.attachments import first_picture, picture_request
 from bot.bot import Bot
-from bot.errors import BadInput
-from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings
-from bot.tree import TROUBLE
+from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
 from bot.views.classify import classify_answer
 from bot.views.models import model_choices
 
@@ -29,16 +28,31 @@ class Classify(commands.Cog):
         self._bot.tree.remove_command(self._menu.name, type=self._menu.type)
 
     @app_commands.command()
-    @app_commands.describe(image="The picture to look at", top="How many labels to show", model="The model that looks")
+    @app_commands.describe(
+        image="The picture to look at",
+        top="How many labels to show",
+        labels="Labels of your own to choose from: a cat, a dog, a red car",
+        model="The model that looks",
+    )
     async def classify(
         self,
         interaction: discord.Interaction[Bot],
         image: discord.Attachment,
-        top: app_commands.Range[int, 1, MAX_TOP] = 5,
+        top: app_commands.Range[int, 1, MAX_TOP] | None = None,
+        labels: str = "",
         model: str | None = None,
     ) -> None:
         """Name what a picture shows."""
-        request = self._read(image, self._bot.defaults.choose(interaction, "classify", model), top)
+        own = read_labels(labels)
+        name = model or (None if own else self._bot.defaults.here(interaction, "classify"))
+        request = picture_request(
+            ClassifyRequest,
+            image,
+            self._settings,
+            model=self._settings.choose_for(own, name),
+            top=top or min(len(own), MAX_TOP) or 5,
+            labels=own,
+        )
         await self._bot.replies.answer(interaction, "classify", request)
 
     @classify.autocomplete("model")
@@ -47,24 +61,9 @@ class Classify(commands.Cog):
 
     async def classify_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Name what the first picture of the clicked message shows."""
-        pictures = [a for a in message.attachments if (a.content_type or "image").startswith("image")]
-        if not pictures:
-            raise BadInput("This message has no picture attached.")
-        request = self._read(pictures[0], self._bot.defaults.choose(interaction, "classify", None), 5)
+        chosen = self._bot.defaults.choose(interaction, "classify", None)
+        request = picture_request(ClassifyRequest, first_picture(message), self._settings, model=chosen)
         await self._bot.replies.answer(interaction, "classify", request)
-
-    async def _read(self, image: discord.Attachment, model: str, top: int) -> ClassifyRequest:
-        """Download a picture; its size is checked before, its content later, in the worker."""
-        if image.size > self._settings.max_bytes:
-            raise BadInput(
-                "This file is too large. Send a picture of at most {limit:.0f} MB.",
-                limit=self._settings.max_bytes / 1e6,
-            )
-        try:
-            data = await image.read()
-        except TROUBLE:
-            raise BadInput("Discord didn't hand over this picture. Send it again.") from None
-        return ClassifyRequest(model=model, image=data, top=top, hidden=image.is_spoiler())
 
 
 async def setup(bot: Bot) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -13,8 +14,6 @@ from bot.errors import BadInput, UserError
 from bot.inference.cards import local_card
 from bot.inference.hub import is_here
 from bot.inference.reference import parse_reference
-from bot.inference.registry import TASKS
-from bot.inference.settings import ModelSettings
 from bot.texts import translate as _
 from bot.views.model_card import card_embed
 from bot.views.model_list import models_embed
@@ -23,7 +22,19 @@ from bot.views.pull import PullMessage
 from bot.views.text import plain
 
 Place = app_commands.AppCommandChannel | app_commands.AppCommandThread
-_WITH_DEFAULT = [name for name, task in TASKS.items() if issubclass(task.settings, ModelSettings)]
+
+
+class AnyPlace(app_commands.Transformer[Any]):
+    """Take any channel, category or thread; discord.py's own types name one that Discord's description doesn't know."""
+
+    @property
+    def type(self) -> discord.AppCommandOptionType:
+        """Return what Discord lets people choose."""
+        return discord.AppCommandOptionType.channel
+
+    async def transform(self, _interaction: discord.Interaction[Any], value: Place, /) -> Place:
+        """Return the place as it is."""
+        return value
 
 
 class Models(commands.GroupCog, group_name="models", group_description="See and choose the models of this bot"):
@@ -32,7 +43,7 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
     def __init__(self, bot: Bot) -> None:
         super().__init__()
         self._bot = bot
-        self._references = {task: settings.references for task, settings in bot.settings.tasks.items()}
+        self._references = {task: settings.references for task, settings in bot.settings.offered.items()}
         models = (reference for references in self._references.values() for reference in references)
         self._by_name = {parse_reference(reference).short_name: reference for reference in models}
 
@@ -64,7 +75,6 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
 
     @app_commands.command(name="default")
     @app_commands.rename(task="command")
-    @app_commands.choices(task=[app_commands.Choice(name=f"/{name}", value=name) for name in _WITH_DEFAULT])
     @app_commands.describe(
         task="The command",
         model="What it uses when no model is named; left out: no choice of its own here any more",
@@ -75,7 +85,7 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
         interaction: discord.Interaction[Bot],
         task: str,
         model: str | None = None,
-        channel: Place | None = None,
+        channel: app_commands.Transform[Place, AnyPlace] | None = None,
     ) -> None:
         """Choose the model that a command uses here when none is named. For moderators."""
         if interaction.guild is None or not interaction.permissions.manage_guild:
@@ -93,7 +103,11 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
     @choose_default.autocomplete("model")
     async def _defaults(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         task = interaction.namespace.command
-        return model_choices(interaction, task, typed) if task in _WITH_DEFAULT else []
+        return model_choices(interaction, task, typed) if task in self._bot.defaults.tasks else []
+
+    @choose_default.autocomplete("task")
+    async def _commands(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+        return matching(((f"/{task}", task) for task in self._bot.defaults.tasks), typed)
 
     @app_commands.command()
     @app_commands.describe(model="The model to fetch; all that are missing when left out")

@@ -12,7 +12,10 @@ import typer
 from bot.cli import host, models, show
 from bot.cli.session import Session, stdin_lines
 from bot.errors import BadInput
-from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings
+from bot.inference.picture_task import PictureRequest, PictureSettings
+from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
+from bot.inference.pipelines.describe import DescribeRequest, DescribeSettings
+from bot.inference.pipelines.detect import MAX_CONFIDENCE, DetectRequest, DetectSettings
 from bot.inference.pipelines.imagine import MAX_SEED, ImagineRequest, ImagineSettings, read_size
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentSettings
 from bot.inference.pipelines.translate import TranslateRequest, TranslateSettings
@@ -29,6 +32,7 @@ app = typer.Typer(
 Model = Annotated[str | None, typer.Option(help="Model reference: path:…, bundled:…, torchvision:… or hf:…")]
 Config = Annotated[Path | None, typer.Option(help="Configuration file; without it config.toml, if there is one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a job.")]
+Pictures = Annotated[list[Path], typer.Argument(help="Picture files.")]
 Texts = Annotated[list[str], typer.Argument(help="Texts; a single - reads lines from standard input, each a job.")]
 
 
@@ -43,18 +47,51 @@ def sentiment(texts: Texts, model: Model = None, config: Config = None, json: Js
 
 @app.command()
 def classify(
-    files: Annotated[list[Path], typer.Argument(help="Picture files.")],
-    top: Annotated[int, typer.Option(min=1, max=MAX_TOP, help="How many labels to show.")] = 5,
+    files: Pictures,
+    top: Annotated[int | None, typer.Option(min=1, max=MAX_TOP, help="How many labels to show.")] = None,
+    labels: Annotated[str, typer.Option(help="Labels of your own to choose from: a cat, a dog.")] = "",
     model: Model = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Name what each picture shows."""
     with Session.open(config, json=json) as session:
-        settings = session.settings.task(ClassifySettings)
-        reference = model or settings.models[0]
-        requests = (_make(_read_picture, path, settings, model=reference, top=top) for path in files)
+        settings, own = session.settings.task(ClassifySettings), read_labels(labels)
+        reference = model or settings.choose_for(own, None)
+        options: dict[str, Any] = {"model": reference, "top": top or min(len(own), MAX_TOP) or 5, "labels": own}
+        requests = (_make(_read_picture, ClassifyRequest, path, settings, **options) for path in files)
         session.run("classify", requests, show.classify, names=[str(path) for path in files])
+
+
+@app.command()
+def detect(
+    files: Pictures,
+    confidence: Annotated[
+        int | None, typer.Option(min=1, max=MAX_CONFIDENCE, help="How sure the model must be, in per cent.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for copies of the pictures with what was found.")] = None,
+    model: Model = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Find and count what is in each picture."""
+    with Session.open(config, json=json) as session:
+        settings = session.settings.task(DetectSettings)
+        options = {"model": model or settings.choose(None), "confidence": confidence or settings.confidence}
+        if out is not None:
+            _make_folder(out)
+        requests = (_make(_read_picture, DetectRequest, path, settings, **options) for path in files)
+        session.run("detect", requests, show.detect, names=[str(path) for path in files], out=out)
+
+
+@app.command()
+def describe(files: Pictures, model: Model = None, config: Config = None, json: Json = False) -> None:
+    """Say in words what each picture shows."""
+    with Session.open(config, json=json) as session:
+        settings = session.settings.task(DescribeSettings)
+        reference = model or settings.choose(None)
+        requests = (_make(_read_picture, DescribeRequest, path, settings, model=reference) for path in files)
+        session.run("describe", requests, show.describe, names=[str(path) for path in files])
 
 
 @app.command()
@@ -134,11 +171,10 @@ def _make_folder(path: Path) -> None:
         raise BadInput("{path}: {why}.", path=path, why=error.strerror or error) from None
 
 
-def _read_picture(path: Path, settings: ClassifySettings, *, model: str, top: int) -> ClassifyRequest:
+def _read_picture(kind: type[PictureRequest], path: Path, settings: PictureSettings, **options: Any) -> PictureRequest:
     try:
-        if path.stat().st_size > settings.max_bytes:
-            raise BadInput("This file is too large. The limit is {limit:.0f} MB.", limit=settings.max_bytes / 1e6)
-        return ClassifyRequest(model=model, image=path.read_bytes(), top=top)
+        settings.check_bytes(path.stat().st_size)
+        return kind(image=path.read_bytes(), **options)
     except OSError as error:
         raise BadInput("{why}.", why=error.strerror or error) from None
 

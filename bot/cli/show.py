@@ -14,6 +14,8 @@ from rich.text import Text
 
 from bot.inference.languages import language_name
 from bot.inference.pipelines.classify import ClassifyResult
+from bot.inference.pipelines.describe import DescribeResult
+from bot.inference.pipelines.detect import DetectResult
 from bot.inference.pipelines.imagine import ImagineResult
 from bot.inference.pipelines.sentiment import SentimentResult
 from bot.inference.pipelines.translate import TranslateResult
@@ -45,9 +47,43 @@ def classify(result: ClassifyResult, job: Job, *, json: bool, name: str) -> None
     _bars(labels)
 
 
+def detect(result: DetectResult, job: Job, *, json: bool, name: str, out: Path | None) -> None:
+    """Print what is in a picture; write a copy with the boxes if there is a folder for it."""
+    drawn = None
+    if out is not None and result.drawn:
+        drawn = str(_write(out, f"{Path(name).stem}-found", ".jpg", result.drawn))
+    if json:
+        boxes = [
+            {"label": b.label, "score": b.score, "box": [round(side, 1) for side in (b.left, b.top, b.right, b.bottom)]}
+            for b in result.boxes
+        ]
+        _json(
+            job, file=name, boxes=boxes, found=result.found, drawn=drawn, model=result.model,
+            width=result.width, height=result.height,
+        )  # fmt: skip
+        return
+    _heading(name, result.model)
+    if result.boxes:
+        _bars((box.label, box.score) for box in result.boxes)
+    else:
+        _out.print(Text(_("  Nothing found. A lower --confidence may find more."), "yellow"))
+    if drawn:
+        _out.print(Text(f"  {drawn}", "dim"))
+
+
+def describe(result: DescribeResult, job: Job, *, json: bool, name: str) -> None:
+    """Print what a picture shows."""
+    if json:
+        _json(job, file=name, text=result.text, model=result.model)
+        return
+    _heading(name, result.model)
+    _out.print(Text(harmless(result.text)))
+
+
 def imagine(result: ImagineResult, job: Job, *, json: bool, name: str, out: Path) -> None:  # noqa: ARG001
     """Write the pictures to files and print their names."""
-    files = [str(_write(out, result.prompt, picture.seed, picture.png)) for picture in result.pictures]
+    slug = re.sub(r"\W+", "-", result.prompt.lower()).strip("-")[:_SLUG_CHARS] or "picture"
+    files = [str(_write(out, f"{slug}-{picture.seed}", ".png", picture.png)) for picture in result.pictures]
     if json:
         _json(
             job, files=files, seed=result.pictures[0].seed, seeds=[p.seed for p in result.pictures],
@@ -93,15 +129,14 @@ def _bars(pairs: Any) -> None:
     _out.print(table)
 
 
-def _write(folder: Path, prompt: str, seed: int, png: bytes) -> Path:
-    """Write a picture under a name made of its prompt and seed; never over another file."""
-    slug = re.sub(r"\W+", "-", prompt.lower()).strip("-")[:_SLUG_CHARS] or "picture"
+def _write(folder: Path, stem: str, suffix: str, data: bytes) -> Path:
+    """Write a picture under a name; never over another file."""
     number = 1
     while True:
-        path = folder / (f"{slug}-{seed}.png" if number == 1 else f"{slug}-{seed}-{number}.png")
+        path = folder / (f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}")
         try:
             with path.open("xb") as file:
-                file.write(png)
+                file.write(data)
         except FileExistsError:
             number += 1
         else:

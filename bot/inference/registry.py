@@ -10,6 +10,8 @@ from typing import Any, cast
 from bot.inference.accepts import Accepts
 from bot.inference.pipeline import Pipeline, Request, Result
 from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, ClassifySettings
+from bot.inference.pipelines.describe import DescribeRequest, DescribeResult, DescribeSettings
+from bot.inference.pipelines.detect import DetectRequest, DetectResult, DetectSettings
 from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, ImagineSettings
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult, SentimentSettings
 from bot.inference.pipelines.translate import TranslateRequest, TranslateResult, TranslateSettings
@@ -66,6 +68,14 @@ _ALL = (
         TranslateResult,
         TranslateSettings,
         f"{_PIPELINES}.translate:TranslatePipeline",
+    ),
+    Task("detect", DetectRequest, DetectResult, DetectSettings, f"{_PIPELINES}.detect:DetectPipeline"),
+    Task(
+        "describe",
+        DescribeRequest,
+        DescribeResult,
+        DescribeSettings,
+        f"{_PIPELINES}.describe:DescribePipeline",
     ),
 )
 TASKS: Mapping[str, Task] = {task.name: task for task in _ALL}

@@ -20,6 +20,8 @@ def _checked(text: str) -> str:
 
 Reference = Annotated[str, AfterValidator(_checked)]
 References = Annotated[tuple[Reference, ...], Field(min_length=1)]
+AnyReferences = tuple[Reference, ...]
+"""Without any, a task's command isn't there."""
 
 
 class Frozen(BaseModel):
@@ -45,7 +47,7 @@ class TaskSettings(Frozen):
 class ModelSettings(TaskSettings):
     """Set up a task whose models all do the same; the first is the default."""
 
-    models: References
+    models: AnyReferences
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -54,10 +56,12 @@ class ModelSettings(TaskSettings):
 
     def choose(self, name: str | None) -> str:
         """Return the reference that a person means by `name`; without one, the default. Raise BadInput."""
+        if not self.references:
+            raise BadInput("No model is configured for this. Name one by --model, or in the configuration.")
         if name is None:
-            return self.models[0]
-        for reference in self.models:
+            return self.references[0]
+        for reference in self.references:
             if name in (reference, parse_reference(reference).short_name):
                 return reference
-        known = ", ".join(parse_reference(r).short_name for r in self.models)
+        known = ", ".join(parse_reference(r).short_name for r in self.references)
         raise BadInput("There is no model “{name}” here. Choose one of: {known}.", name=name[:100], known=known)

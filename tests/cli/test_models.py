@@ -95,7 +95,7 @@ def test_a_builder_of_torchvision_is_described(models: Shell) -> None:
     card = models.json("info", "torchvision:ResNet50_Weights.IMAGENET1K_V2")
     assert (card["kind"], card["revision"], card["cached"]) == ("resnet50", "IMAGENET1K_V2", False)
     assert card["weights"]["parameters"] == {"F32": 25_557_032}
-    assert "no classification model" in models("info", "torchvision:nothing", code=1)[1]
+    assert "no classification or detection model" in models("info", "torchvision:nothing", code=1)[1]
 
 
 def test_what_is_pulled_is_listed_and_takes_room_until_it_is_removed(hub: LoopbackHub, models: Shell) -> None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.inference.tiny_models import tiny_sentiment
+from tests.inference.tiny_vision import tiny_clip, tiny_git, tiny_yolos
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("prepared")
@@ -97,6 +98,37 @@ def test_classify_files_good_and_bad(tmp_path: Path) -> None:
     errors = run.stderr.decode().splitlines()
     assert [error.rpartition("/")[2].partition(":")[0] for error in errors][:2] == ["notes.png", "missing.png"]
     assert len(errors) == 4
+
+
+def test_detect_draws_what_it_finds(tmp_path: Path) -> None:
+    model = f"path:{tiny_yolos(tmp_path / 'yolos')}"
+    (tmp_path / "notes.png").write_text("this is no picture", encoding="utf-8")
+    files = [EXAMPLES / "cat.jpg", tmp_path / "notes.png"]
+    options = ["--model", model, "--confidence", "60", "--out", "drawn", "--json"]
+    run = hubcord("detect", *files, *options, cwd=tmp_path)
+    (found,) = lines_of(run)
+    assert run.returncode == 2
+    assert b"notes.png: This file is no picture" in run.stderr
+    assert (found["width"], found["height"]) == (451, 300)
+    assert found["boxes"][0]["label"] in {"cat", "dog"}
+    assert found["boxes"][0]["score"] >= found["boxes"][-1]["score"] >= 0.6
+    assert len(found["boxes"][0]["box"]) == 4
+    with Image.open(tmp_path / found["drawn"]) as drawn:
+        assert drawn.width == 512
+    shown = hubcord("detect", files[0], "--model", model, "--confidence", "99", cwd=tmp_path).stdout.decode()
+    assert "%" in shown or "Nothing found" in shown
+
+
+def test_describe_and_labels_of_ones_own(tmp_path: Path) -> None:
+    files = [EXAMPLES / "cat.jpg", EXAMPLES / "coffee.jpg"]
+    words = hubcord("describe", *files, "--model", f"path:{tiny_git(tmp_path / 'git')}", "--json", cwd=tmp_path)
+    assert [Path(answer["file"]).name for answer in lines_of(words)] == ["cat.jpg", "coffee.jpg"]
+    assert set(lines_of(words)[0]) == {"file", "text", "model", "seconds"}
+    model = f"path:{tiny_clip(tmp_path / 'clip')}"
+    run = hubcord("classify", *files, "--labels", "a cat, a dog", "--model", model, "--json", cwd=tmp_path)
+    for answer in lines_of(run):
+        assert {label["label"] for label in answer["labels"]} == {"a cat", "a dog"}
+        assert sum(label["score"] for label in answer["labels"]) == pytest.approx(1)
 
 
 def test_imagine_writes_files_that_say_how_they_were_made(tmp_path: Path) -> None:
@@ -190,6 +222,11 @@ def test_a_model_of_another_kind_is_one_line(tmp_path: Path) -> None:
         (["imagine", " "], 2, "There is no prompt"),
         (["imagine", "x", "--out", "/dev/null/made"], 2, "/dev/null/made: Not a directory."),
         (["classify", "x.png", "--top", "0"], 2, "--top"),
+        (["classify", "x.png", "--labels", "a cat"], 2, "Give 2 to 25 labels"),
+        (["classify", "x.png", "--labels", "a, b"], 2, "No model here takes labels of your own"),
+        (["detect", "x.png"], 2, "No model is configured for this. Name one by --model"),
+        (["detect", "x.png", "--model", "path:x", "--confidence", "0"], 2, "--confidence"),
+        (["describe", "x.png"], 2, "No model is configured for this. Name one by --model"),
         (["sentiment", "hi", "--config", "nowhere.toml"], 2, "There is no configuration file nowhere.toml"),
         (["run"], 2, "There is no DISCORD_TOKEN in the environment"),
         (["frobnicate"], 2, "No such command"),

@@ -150,6 +150,47 @@ async def test_menu_needs_a_picture(
     assert not device.batches
 
 
+ZERO_SHOT = {"classify": {"models": ["path:models/animals"], "zero_shot": ["path:models/clip", "path:models/siglip"]}}
+
+
+@pytest.mark.parametrize("config", [ZERO_SHOT])
+async def test_labels_of_ones_own(alice: MemberActor, channel: ChannelHandle, device: FakeDevice) -> None:
+    labels = ("a cat", "a red car", "*", "four", "five", "six")
+    result = await alice.slash(channel, "classify", image=PICTURE, labels=" a cat, a  red car,A cat,*,four,five,six,")
+    assert len(description(result).split("\n")) == 6
+    assert as_read(description(result).split("\n")[2])[0].endswith("*")
+    await alice.slash(channel, "classify", image=PICTURE, labels="one, two", model="siglip", top=1)
+    assert device.requests == [
+        ClassifyRequest(model="path:models/clip", image=PICTURE[1], labels=labels, top=6),
+        ClassifyRequest(model="path:models/siglip", image=PICTURE[1], labels=("one", "two"), top=1),
+    ]
+
+
+@pytest.mark.parametrize("config", [ZERO_SHOT])
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        (
+            {"labels": "a, b", "model": "animals"},
+            "This model has labels of its own. Choose one of these for yours: clip, siglip.",
+        ),
+        ({"model": "clip"}, "This model needs labels to choose from. Give some, with commas between them."),
+        ({"labels": "a"}, "Give 2 to 25 labels, with commas between them."),
+    ],
+)
+async def test_labels_and_models_that_do_not_go_together(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice, options: dict[str, str], refusal: str
+) -> None:
+    result = await alice.slash(channel, "classify", image=PICTURE, **options)
+    assert private_text(result) == refusal
+    assert not device.batches
+
+
+async def test_labels_where_no_model_takes_any(alice: MemberActor, channel: ChannelHandle) -> None:
+    result = await alice.slash(channel, "classify", image=PICTURE, labels="a cat, a dog")
+    assert private_text(result) == "No model here takes labels of your own. Leave them out."
+
+
 async def test_offers_models(alice: MemberActor, channel: ChannelHandle) -> None:
     choices = await alice.autocomplete(channel, "classify", "model", "thi")
     assert choices == [{"name": "things", "value": "things"}]

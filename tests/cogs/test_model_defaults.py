@@ -161,7 +161,7 @@ class TestRestart:
         await lives.again(env, second)
         assert await used(alice, channel, second) == FILMS
 
-        lives._settings = parse_settings(MODELS | {"sentiment": {"models": [PLAIN, TWEETS]}})
+        lives.settings = parse_settings(MODELS | {"sentiment": {"models": [PLAIN, TWEETS]}})
         third = FakeDevice()
         engine = await lives.again(env, third)
         assert await used(alice, channel, third) == PLAIN

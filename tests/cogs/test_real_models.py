@@ -1,15 +1,18 @@
-"""Test each command with its bundled model in a real worker process.
+"""Test each command with its bundled model, or a tiny one, in a real worker process.
 
 The engine, and with it the event loop, is shared by the tests of this file: loading the models takes a while.
 """
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from PIL import Image
 from simcord import ChannelHandle, Env, MemberActor
 
 import bot.demo
@@ -21,6 +24,7 @@ from bot.engine import Engine
 from bot.jobs.store import NoStore
 from tests.fakes.seen import as_read, description, embed, message, public_text
 from tests.fakes.simulation import check_errors, check_requests
+from tests.inference.tiny_vision import tiny_llava, tiny_siglip, tiny_yolos
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CAT = Path(bot.demo.__file__).with_name("examples") / "cat.jpg"
@@ -28,9 +32,18 @@ SETTLE_S = 100.0
 
 
 @pytest.fixture(scope="module")
-def settings() -> Settings:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     prepare()
-    return parse_settings({"devices": {"use": ["cpu"]}, "queue": {"shutdown_grace_s": 0}})
+    folder = tmp_path_factory.mktemp("models")
+    return parse_settings(
+        {
+            "devices": {"use": ["cpu"]},
+            "queue": {"shutdown_grace_s": 0},
+            "classify": {"zero_shot": [f"path:{tiny_siglip(folder / 'siglip')}"]},
+            "detect": {"models": [f"path:{tiny_yolos(folder / 'yolos')}"]},
+            "describe": {"models": [f"path:{tiny_llava(folder / 'llava')}"]},
+        }
+    )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -77,6 +90,26 @@ async def test_classify(alice: MemberActor, channel: ChannelHandle) -> None:
 async def test_classify_what_is_no_picture(alice: MemberActor, channel: ChannelHandle) -> None:
     result = await alice.slash(channel, "classify", image=("cat.jpg", b"no picture at all"))
     assert public_text(result).startswith("This file is no picture that can be read.")
+
+
+async def test_classify_by_labels_of_ones_own(alice: MemberActor, channel: ChannelHandle) -> None:
+    result = await alice.slash(channel, "classify", image=("cat.jpg", CAT.read_bytes()), labels="a cat, a dog")
+    assert {line.rpartition("` ")[2] for line in description(result).split("\n")} == {"a cat", "a dog"}
+
+
+async def test_detect(alice: MemberActor, channel: ChannelHandle) -> None:
+    result = await alice.slash(channel, "detect", image=("cat.jpg", CAT.read_bytes()), confidence=50)
+    (file,) = message(result).attachments
+    assert embed(result).title == file.description
+    assert re.fullmatch(r"\d+ × (cat|dog)(, \d+ × (cat|dog))?", file.description or "")
+    with Image.open(io.BytesIO(await file.read())) as drawn:
+        assert drawn.size == (512, 341)
+
+
+async def test_describe(alice: MemberActor, channel: ChannelHandle) -> None:
+    result = await alice.slash(channel, "describe", image=("cat.jpg", CAT.read_bytes()))
+    assert description(result).split()
+    assert embed(result).footer.text == "llava"
 
 
 async def test_imagine(alice: MemberActor, channel: ChannelHandle) -> None:

@@ -10,8 +10,9 @@ import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
 from bot.bot import Bot
-from bot.config import Settings
+from bot.config import Settings, parse_settings
 from bot.engine import Engine
+from tests.conftest import MODELS
 from tests.fakes.executor import FakeDevice
 from tests.fakes.lives import Lives
 from tests.fakes.seen import buttons, commands, edits, embed, message, posts, public_text
@@ -66,6 +67,18 @@ async def test_held_and_queued_jobs_run_and_are_answered_once(
     await lives.again(env, third)
     assert third.requests == []
     assert len([edit for edit in edits(env) if edit.get("embeds")]) == 2
+
+
+@pytest.mark.parametrize("config", [{"detect": {"models": ["path:models/street"]}}])
+async def test_an_answer_whose_command_has_gone_meanwhile(
+    alice: MemberActor, channel: ChannelHandle, env: Env, lives: Lives
+) -> None:
+    env.inject_error("PATCH", "/webhooks/*/@original", status=500, times=None)
+    result = await alice.slash(channel, "detect", image=("street.png", b"street"))
+    env.backend.faults.clear()
+    lives.settings = parse_settings(MODELS)
+    await lives.again(env, FakeDevice())
+    assert public_text(result) == "This command isn't offered here any more."
 
 
 @pytest.mark.parametrize("waits_s", [(), (5, 30, 120)])

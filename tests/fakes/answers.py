@@ -6,13 +6,17 @@ import io
 from functools import singledispatch
 from typing import Any
 
+from bot.inference.boxes import Box
 from bot.inference.pipeline import Request, Result
 from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, Label
+from bot.inference.pipelines.describe import DescribeRequest, DescribeResult
+from bot.inference.pipelines.detect import DetectRequest, DetectResult
 from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, Picture
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult
 from bot.inference.pipelines.translate import TranslateRequest, TranslateResult
 
 SHOWN = "fake@1"
+THINGS = (("dog", 0.9), ("person", 0.8), ("dog", 0.7), ("remote_control", 0.2))
 LABELS = ("tabby cat", "tiger cat", "Egyptian Mau", "lynx", "remote control")
 
 
@@ -34,8 +38,22 @@ def _(request: SentimentRequest) -> SentimentResult:
 
 @answer.register
 def _(request: ClassifyRequest) -> ClassifyResult:
-    labels = tuple(Label(label=name, score=0.5 / 2**k) for k, name in enumerate(LABELS[: request.top]))
+    names = (request.labels or LABELS)[: request.top]
+    labels = tuple(Label(label=name, score=0.5 / 2**k) for k, name in enumerate(names))
     return ClassifyResult(model=SHOWN, labels=labels, width=320, height=240, thumbnail=png(8, 8))
+
+
+@answer.register
+def _(request: DetectRequest) -> DetectResult:
+    sure = [Box(label=name, score=score, left=1, top=2, right=3, bottom=4) for name, score in THINGS]
+    boxes = tuple(box for box in sure if box.score >= request.confidence / 100)
+    drawn = png(8, 8) if boxes else b""
+    return DetectResult(model=SHOWN, boxes=boxes, found=len(boxes), width=320, height=240, drawn=drawn)
+
+
+@answer.register
+def _(request: DescribeRequest) -> DescribeResult:  # noqa: ARG001
+    return DescribeResult(model=SHOWN, text="a *tabby* cat on a sofa", thumbnail=png(8, 8))
 
 
 @answer.register

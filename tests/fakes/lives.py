@@ -17,19 +17,19 @@ from tests.fakes.simulation import let_wait, make_engine
 
 
 class Lives:
-    """Hold the bot's lives, one after another, on the same file."""
+    """Hold the bot's lives, one after another, on the same file. The next one has the `settings` of then."""
 
     def __init__(self, settings: Settings, file: Path) -> None:
-        self._settings = settings
+        self.settings = settings
         self.file = file
         self._stack = AsyncExitStack()
 
     async def start(self, device: FakeDevice) -> tuple[Engine, Bot]:
         """Make an engine and a bot as `hubcord run` does."""
-        engine = make_engine(self._settings, device, SqlStore(f"sqlite+aiosqlite:///{self.file}"))
+        engine = make_engine(self.settings, device, SqlStore(f"sqlite+aiosqlite:///{self.file}"))
         unanswered = await engine.start()
         self._stack.push_async_callback(engine.close)
-        return engine, Bot(engine=engine, settings=self._settings, unanswered=unanswered, shard_count=1)
+        return engine, Bot(engine=engine, settings=self.settings, unanswered=unanswered, shard_count=1)
 
     async def stop(self) -> None:
         """Stop the engine properly."""

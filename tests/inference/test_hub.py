@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import pytest
 
 from bot.bundled.prepare import prepare
 from bot.errors import BadInput, ModelUnavailable
+from bot.inference.builders import fetch_builder
 from bot.inference.device import Device
 from bot.inference.fetch import is_needed
 from bot.inference.hub import ModelFiles, find_model
@@ -101,6 +103,27 @@ def test_torchvision_with_its_own_transforms_and_categories(tmp_path: Path, monk
     assert results[0] == results[1]
     assert results[0].model == "shufflenet_v2_x0_5@IMAGENET1K_V1"
     assert {label.label for label in results[0].labels} < set(weights.meta["categories"])
+
+
+def test_fetching_weights_of_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from torchvision.models import _api, detection
+
+    reference = parse_reference("torchvision:ssdlite320_mobilenet_v3_large")
+    weights = detection.SSDLite320_MobileNet_V3_Large_Weights.DEFAULT
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    checkpoints = tmp_path / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    torch.save({}, checkpoints / weights.url.rsplit("/", 1)[1])
+    fetch_builder(reference)  # what is there isn't fetched
+
+    def refuse(*_: object, **__: object) -> None:
+        raise URLError("no way")
+
+    monkeypatch.setattr(_api, "load_state_dict_from_url", refuse)
+    with pytest.raises(ModelUnavailable) as error:
+        fetch_builder(reference)
+    assert "It can't be fetched (URLError: <urlopen error no way>)" in error.value.values["hint"]
 
 
 @pytest.mark.parametrize("name", ["nonsense", "ResNet50_Weights.NONSENSE", "fasterrcnn_resnet50_fpn"])

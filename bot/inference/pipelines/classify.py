@@ -1,55 +1,60 @@
-"""Name what a picture shows with an image-classification model of transformers or torchvision."""
+"""Name what a picture shows: with a model's own labels, or (CLIP, SigLIP) with labels that people give."""
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
-
 from bot.errors import BadInput
-from bot.inference.accepts import FOLDERS, Accepts
+from bot.inference.accepts import FOLDERS, Accepts, architectures
 from bot.inference.builders import load_builder
 from bot.inference.device import Device
 from bot.inference.examples import pictures
 from bot.inference.hub import ModelFiles
 from bot.inference.images import decode_image
-from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
+from bot.inference.picture_task import PictureRequest, PictureSettings, thumbnail
+from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Result
 from bot.inference.precision import Probe, fit
-from bot.inference.settings import ModelSettings, References
+from bot.inference.reference import parse_reference
+from bot.inference.settings import AnyReferences, References
 from bot.inference.torchhub import load_hub_classifier
 
 MAX_TOP = 20
+MAX_LABELS, MAX_LABEL_CHARS = 25, 100
+_is_matcher = re.compile(r"((Alt|Chinese)?CLIP|MetaClip2|Siglip)Model").fullmatch
+"""Models that tell how well texts fit a picture."""
 _ACCEPTS = Accepts(
-    "image classification models (…ForImageClassification, torchvision's or PyTorch Hub's)",
-    re.compile(r"\w+ForImageClassification(WithTeacher)?").fullmatch,
+    "image classification models (…ForImageClassification, torchvision's, PyTorch Hub's, CLIPModel or SiglipModel)",
+    lambda name: _is_matcher(name) or re.fullmatch(r"\w+ForImageClassification(WithTeacher)?", name),
     FOLDERS | {"torchvision", "torchhub"},
     tag="image-classification",
 )
-_THUMBNAIL_PIXELS = 160
 _MOST_ON_CPU = 8
 """Pictures of one forward pass: the activations of more don't fit into a processor's cache (ResNet-50, 16: -15 %)."""
+_EXAMPLE_LABELS = ("a cat", "a dog", "a red car")
+_OWN_LABELS = "This model has labels of its own and takes no others."
+_NO_LABELS = "This model needs labels to choose from. Give some, with commas between them."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassifyRequest(Request):
-    """Ask for the `top` best labels of a picture, given as the bytes of an image file.
+class ClassifyRequest(PictureRequest):
+    """Ask for the `top` best labels of a picture: of the model's own, or of these `labels`."""
 
-    A picture behind a spoiler is `hidden`: the answer doesn't show it.
-    """
-
-    image: bytes
     top: int = 5
-    hidden: bool = False
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.image:
-            raise BadInput("This file is empty.")
+        PictureRequest.__post_init__(self)
         if not 1 <= self.top <= MAX_TOP:
             raise BadInput("Ask for 1 to {most} labels.", most=MAX_TOP)
+        _check_labels(self.labels)
+
+    @property
+    def batch_key(self) -> tuple[Any, ...]:
+        """Say that pictures for one model and the same labels may run together."""
+        return (self.model, self.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,21 +78,45 @@ class ClassifyResult(Result):
     thumbnail: bytes = b""
 
 
-class ClassifySettings(ModelSettings):
-    """Set up /classify. A picture may have `max_bytes` as a file and `max_pixels` when unpacked."""
+class ClassifySettings(PictureSettings):
+    """Set up /classify: `models` have labels of their own, those for `zero_shot` take people's."""
 
     models: References = ("bundled:efficientnet-lite0",)
-    max_rows: int = Field(default=16, ge=1, le=1024)
-    max_bytes: int = Field(default=20_000_000, ge=1_000)
-    max_pixels: int = Field(default=50_000_000, ge=1_000)
+    zero_shot: AnyReferences = ()
 
-    def check(self, request: Any) -> None:
-        """Raise BadInput when the file is too large."""
-        if len(request.image) > self.max_bytes:
-            raise BadInput(
-                "This file is too large. Send a picture of at most {limit:.0f} MB.",
-                limit=self.max_bytes / 1e6,
-            )
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Return every model reference that may be asked for, the default first."""
+        return (*self.models, *self.zero_shot)
+
+    def choose_for(self, labels: tuple[str, ...], name: str | None) -> str:
+        """Return the reference that a person means by `name`, or the default one for labels. Raise BadInput."""
+        if labels and not self.zero_shot:
+            raise BadInput("No model here takes labels of your own. Leave them out.")
+        reference = self.zero_shot[0] if labels and name is None else self.choose(name)
+        known = ", ".join(parse_reference(r).short_name for r in self.zero_shot)
+        if labels and reference not in self.zero_shot:
+            raise BadInput("This model has labels of its own. Choose one of these for yours: {known}.", known=known)
+        if not labels and reference not in self.models:
+            raise BadInput(_NO_LABELS)
+        return reference
+
+
+def read_labels(text: str) -> tuple[str, ...]:
+    """Return the labels of a list with commas between them, each once; raise BadInput."""
+    labels: dict[str, str] = {}
+    for label in (" ".join(part.split()) for part in text.split(",")):
+        if label:
+            labels.setdefault(label.casefold(), label)
+    _check_labels(tuple(labels.values()))
+    return tuple(labels.values())
+
+
+def _check_labels(labels: Sequence[str]) -> None:
+    if labels and not 2 <= len(labels) <= MAX_LABELS:
+        raise BadInput("Give 2 to {most} labels, with commas between them.", most=MAX_LABELS)
+    if any(len(label) > MAX_LABEL_CHARS for label in labels):
+        raise BadInput("A label has at most {most} characters.", most=MAX_LABEL_CHARS)
 
 
 class ClassifyPipeline(Pipeline):
@@ -103,6 +132,7 @@ class ClassifyPipeline(Pipeline):
         classifier: _ImageClassifier | None = loaded(request.model)
         if classifier is None:
             return None
+        classifier.check(request.labels)
         return classifier.prepare(decode_image(request.image, max_pixels=self._settings.max_pixels), request.top)
 
     def run(self, requests: Sequence[ClassifyRequest], context: Context) -> Iterator[Answers]:
@@ -113,7 +143,8 @@ class ClassifyPipeline(Pipeline):
         places = list(pictures)
         most = _MOST_ON_CPU if context.device.name == "cpu" else max(len(places), 1)
         for chosen in (places[start : start + most] for start in range(0, len(places), most)):
-            yield dict(zip(chosen, classifier([pictures[place] for place in chosen]), strict=True))
+            results = classifier([pictures[place] for place in chosen], requests[0].labels)
+            yield dict(zip(chosen, results, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,44 +174,82 @@ class _ImageClassifier:
 
     def prepare(self, image: Any, top: int) -> _Picture:
         """Return what the model needs of a picture, which may then be forgotten."""
-        return _Picture(self._preprocess(image), image.size, _thumbnail(image), top)
+        return _Picture(self._preprocess(image), image.size, thumbnail(image), top)
 
-    def __call__(self, pictures: Sequence[_Picture]) -> list[ClassifyResult]:
+    def check(self, labels: Sequence[str]) -> None:
+        """Raise BadInput when labels are given."""
+        if labels:
+            raise BadInput(_OWN_LABELS)
+
+    def __call__(self, pictures: Sequence[_Picture], labels: Sequence[str] = ()) -> list[ClassifyResult]:
         """Classify pictures: pixels (batch, 3, height, width) to probabilities (batch, labels)."""
         import torch
 
+        known = labels or self._labels
         pixels = torch.stack([picture.pixels for picture in pictures])
         with torch.inference_mode():
-            logits = self._logits(self.model, pixels)
-        probabilities = logits.float().softmax(-1).cpu()
-        return [self._result(p, row) for p, row in zip(pictures, probabilities, strict=True)]
+            logits = self._logits(self.model, pixels, known)
+        probabilities = self._probabilities(logits.float()).cpu()
+        return [self._result(p, row, known) for p, row in zip(pictures, probabilities, strict=True)]
 
     def probe(self, _model: Any) -> Probe:
         """Return what classifies example pictures, to measure a precision."""
         import torch
 
         pixels = torch.stack([self._preprocess(image) for image in pictures()])
-        return lambda model: self._logits(model, pixels)
+        return lambda model: self._logits(model, pixels, self._labels)
 
-    def _logits(self, model: Any, pixels: Any) -> Any:
-        output = model(pixels.to(self._device.name, next(model.parameters()).dtype))
+    def _logits(self, model: Any, pixels: Any, _labels: Sequence[str]) -> Any:
+        output = model(self._placed(model, pixels))
         return getattr(output, "logits", output)
 
-    def _result(self, picture: _Picture, row: Any) -> ClassifyResult:
-        best = row.topk(min(picture.top, len(self._labels)))
+    def _placed(self, model: Any, pixels: Any) -> Any:
+        return pixels.to(self._device.name, next(model.parameters()).dtype)
+
+    def _probabilities(self, logits: Any) -> Any:
+        return logits.softmax(-1)
+
+    def _result(self, picture: _Picture, row: Any, known: Sequence[str]) -> ClassifyResult:
+        best = row.topk(min(picture.top, len(known)))
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        labels = tuple(Label(label=self._labels[i], score=score) for i, score in pairs)
+        labels = tuple(Label(label=known[i], score=score) for i, score in pairs)
         width, height = picture.size
         return ClassifyResult(model=self._shown, labels=labels, width=width, height=height, thumbnail=picture.thumbnail)
 
 
-def _thumbnail(image: Any) -> bytes:
-    """Return a small copy of a PIL image as a PNG file."""
-    small = image.copy()
-    small.thumbnail((_THUMBNAIL_PIXELS, _THUMBNAIL_PIXELS))
-    file = io.BytesIO()
-    small.save(file, "PNG")
-    return file.getvalue()
+class _Matcher(_ImageClassifier):
+    """Hold a model that tells how well texts fit a picture; the labels come with the request.
+
+    `is_sigmoid`: each label is judged by itself (SigLIP). The others share their probabilities among the labels (CLIP).
+    """
+
+    def __init__(
+        self, model: Any, preprocess: Callable[[Any], Any], tokenizer: Any, shown: str, device: Device
+    ) -> None:
+        super().__init__(model, preprocess, list(_EXAMPLE_LABELS), shown, device)
+        self._tokenizer = tokenizer
+        self._is_sigmoid = model.config.model_type == "siglip"
+
+    def check(self, labels: Sequence[str]) -> None:
+        """Raise BadInput when no labels are given."""
+        if not labels:
+            raise BadInput(_NO_LABELS)
+
+    def _logits(self, model: Any, pixels: Any, labels: Sequence[str]) -> Any:
+        tokens = self._tokens([self._sentence(label) for label in labels]).to(self._device.name)
+        return model(**tokens, pixel_values=self._placed(model, pixels)).logits_per_image
+
+    def _sentence(self, label: str) -> str:
+        """Return what the model has seen in training rather than bare words; as their cards say."""
+        return f"This is a photo of {label}." if self._is_sigmoid else f"a photo of {label}"
+
+    def _tokens(self, texts: list[str]) -> Any:
+        longest = self.model.config.text_config.max_position_embeddings
+        padding = "max_length" if self._is_sigmoid else True  # SigLIP was trained so
+        return self._tokenizer(texts, padding=padding, truncation=True, max_length=longest, return_tensors="pt")
+
+    def _probabilities(self, logits: Any) -> Any:
+        return logits.sigmoid() if self._is_sigmoid else logits.softmax(-1)
 
 
 def load_classifier(files: ModelFiles, device: Device) -> _ImageClassifier:
@@ -192,23 +261,31 @@ def load_classifier(files: ModelFiles, device: Device) -> _ImageClassifier:
 
 def _load_folder(files: ModelFiles, device: Device) -> _ImageClassifier:
     """Load a classifier of transformers."""
-    from transformers import AutoImageProcessor, AutoModelForImageClassification
+    from transformers import (
+        AutoImageProcessor,
+        AutoModelForImageClassification,
+        AutoModelForZeroShotImageClassification,
+        AutoTokenizer,
+    )
 
     processor = AutoImageProcessor.from_pretrained(files.folder, trust_remote_code=False)
-    model = AutoModelForImageClassification.from_pretrained(
-        files.folder, dtype=device.dtype, use_safetensors=True, trust_remote_code=False
-    )
-    labels = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
 
     def preprocess(image: Any) -> Any:
         return processor(images=[image], return_tensors="pt")["pixel_values"][0]
 
+    matches = any(map(_is_matcher, architectures(files.config)))
+    kind: Any = AutoModelForZeroShotImageClassification if matches else AutoModelForImageClassification
+    model = kind.from_pretrained(files.folder, dtype=device.dtype, use_safetensors=True, trust_remote_code=False)
+    if matches:
+        tokenizer = AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False)
+        return _Matcher(model, preprocess, tokenizer, files.shown, device)
+    labels = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
     return _ImageClassifier(model, preprocess, labels, files.shown, device)
 
 
 def _load_torchvision(files: ModelFiles, device: Device) -> _ImageClassifier:
     """Load torchvision's own builder with the transforms and categories of its weights."""
-    return _ImageClassifier(*load_builder(files.reference), device)
+    return _ImageClassifier(*load_builder(files.reference, "classification"), device)
 
 
 def _load_torchhub(files: ModelFiles, device: Device) -> _ImageClassifier:

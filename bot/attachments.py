@@ -1,0 +1,36 @@
+"""Read the pictures that people attach."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import discord
+
+from bot.errors import BadInput
+from bot.inference.picture_task import PictureRequest, PictureSettings
+from bot.tree import TROUBLE
+
+Asked = TypeVar("Asked", bound=PictureRequest)
+
+
+async def picture_request(
+    kind: type[Asked], image: discord.Attachment, settings: PictureSettings, **options: Any
+) -> Asked:
+    """Download a picture and return the request about it; raise BadInput.
+
+    Its size is checked before, its content later, in the worker.
+    """
+    settings.check_bytes(image.size)
+    try:
+        data = await image.read()
+    except TROUBLE:
+        raise BadInput("Discord didn't hand over this picture. Send it again.") from None
+    return kind(image=data, hidden=image.is_spoiler(), **options)
+
+
+def first_picture(message: discord.Message) -> discord.Attachment:
+    """Return the first picture of a message; raise BadInput when it has none."""
+    for attachment in message.attachments:
+        if (attachment.content_type or "image").startswith("image"):
+            return attachment
+    raise BadInput("This message has no picture attached.")
