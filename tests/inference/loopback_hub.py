@@ -225,9 +225,17 @@ def _entry(repository: Repository, file: str) -> dict[str, object]:
     content = (repository.folder / file).read_bytes()
     entry: dict[str, object] = {"type": "file", "path": file, "size": len(content)}
     if file.endswith(".safetensors"):
+        pointer = lfs_pointer(content)
         oid = hashlib.sha256(content).hexdigest()
-        entry["lfs"] = {"oid": oid, "size": len(content), "pointerSize": 130}
+        entry["lfs"] = {"oid": oid, "size": len(content), "pointerSize": len(pointer)}
+        content = pointer
     return entry | {"oid": _git_hash(content)}
+
+
+def lfs_pointer(content: bytes) -> bytes:
+    """Return what git holds in place of a large file."""
+    oid = hashlib.sha256(content).hexdigest()
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(content)}\n".encode()
 
 
 def _git_hash(content: bytes) -> str:
