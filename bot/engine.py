@@ -25,6 +25,7 @@ from bot.jobs.placement import place
 from bot.jobs.queue import BatchLimits, JobQueue
 from bot.jobs.runs import Run, models_now
 from bot.jobs.store import Store
+from bot.jobs.unfetched import Unfetched
 
 log = logging.getLogger(__name__)
 _TICK_S = 1.0
@@ -58,6 +59,7 @@ class Engine:
         )
         self.admission = Admission(limits, self._outlook.ends_in_s)
         self._ahead = LookAhead()
+        self._unfetched = Unfetched()
         self._deadlines: list[tuple[float, str]] = []
         self._guests_due: asyncio.TimerHandle | None = None
         self._sizes: dict[str, int] = {}
@@ -142,7 +144,7 @@ class Engine:
             raise
         self._enqueue(job)
         self._dispatch()
-        if job.state is JobState.QUEUED:
+        if job.id in self._queue:
             self._ahead.offer(job, self._busy_devices())
         return job
 
@@ -151,12 +153,17 @@ class Engine:
         job = self.jobs.get(job_id)
         if job is None:
             return False
-        if self._queue.remove(job_id):
-            self._ahead.taken(job)
+        if self._take_out(job_id):
             self._finish(job, JobState.CANCELLED, error=JobCancelled("Cancelled."))
         elif job_id in self._running:
             self._running[job_id].device.cancel(job_id)
         return True
+
+    def fetching(self, shares: Mapping[str, float]) -> None:
+        """Keep the jobs of these models from the devices, and show them the share that is fetched; let go of others."""
+        for job in self._unfetched.tell(shares):
+            self._enqueue(job)
+        self._dispatch()
 
     def answered(self, job: Job) -> None:
         """Note that a job's answer was posted."""
@@ -183,9 +190,17 @@ class Engine:
         self._enqueue(job)
 
     def _enqueue(self, job: Job, *, front: bool = False) -> None:
-        self._queue.push(job, front=front)
         heapq.heappush(self._deadlines, (job.expires_at, job.id))
-        self._outlook.soon()
+        if not self._unfetched.holds(job):
+            self._queue.push(job, front=front)
+            self._outlook.soon()
+
+    def _take_out(self, job_id: str) -> Job | None:
+        """Take a job out that waits for its turn or its model; return None when it doesn't."""
+        job = self._queue.remove(job_id)
+        if job is not None:
+            self._ahead.taken(job)
+        return job or self._unfetched.remove(job_id)
 
     # Dispatch
 
@@ -371,9 +386,8 @@ class Engine:
     def _expire(self) -> None:
         now = time.time()
         while self._deadlines and self._deadlines[0][0] <= now:
-            job = self._queue.remove(heapq.heappop(self._deadlines)[1])
+            job = self._take_out(heapq.heappop(self._deadlines)[1])
             if job is not None:
-                self._ahead.taken(job)
                 waited = spoken(now - job.created_at)
                 self._finish(job, JobState.EXPIRED, error=JobExpired(_EXPIRED, waited=waited))
 
