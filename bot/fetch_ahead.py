@@ -18,7 +18,7 @@ from bot.inference.reference import parse_reference
 from bot.inference.registry import TASKS
 
 log = logging.getLogger(__name__)
-_TELL_S, _LOG_EVERY = 1.0, 5
+_TELL_S, _LOG_FIRST, _LOG_EVERY = 1.0, 2, 5
 _MB = 1e6
 
 
@@ -73,7 +73,7 @@ class FetchAhead:
             await asyncio.wait(waiting, timeout=_TELL_S, return_when=asyncio.FIRST_COMPLETED)
             self._tell_shares()
             seconds += 1
-            if seconds % _LOG_EVERY == 0:
+            if seconds % _LOG_EVERY == _LOG_FIRST:
                 self._log()
 
     def _fetch(self, reference: str) -> None:

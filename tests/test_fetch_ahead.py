@@ -99,5 +99,5 @@ async def test_a_first_run_is_useful_while_it_fetches(hub: LoopbackHub, tmp_path
         hub.slow_s = 0.0
         await discord.wait_for(lambda: discord.answers(new))
     assert "org/slow" in str(discord.edits(new)[-1])
-    assert "fetching hf:org/slow@main: " in (tmp_path / "log.txt").read_text(encoding="utf-8")
+    assert "hf:org/slow@main is here" in (tmp_path / "log.txt").read_text(encoding="utf-8")
     assert len([request for request in hub.requests if request == f"GET /org/slow/{LARGE}"]) == 1
