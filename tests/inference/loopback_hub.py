@@ -117,6 +117,7 @@ def _server(hub: LoopbackHub, handler: type[_Handler]) -> Iterator[str]:
 class _Handler(BaseHTTPRequestHandler):
     hub: LoopbackHub
     fault: Fault | None = None
+    form: dict[str, list[str]]
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -133,6 +134,12 @@ class _Handler(BaseHTTPRequestHandler):
         return self.headers.get("Authorization", "").removeprefix("Bearer ")
 
     do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
+
+    def do_POST(self) -> None:
+        """Take a form; huggingface_hub's own client sends none to fetch."""
+        length = int(self.headers.get("Content-Length", "0"))
+        self.form = parse_qs(self.rfile.read(length).decode())
+        self.do_GET()
 
     def route(self, parts: list[str]) -> None:
         raise NotImplementedError
@@ -208,6 +215,8 @@ class _HubHandler(_Handler):
     def _api(self, name: str, repository: Repository, rest: list[str]) -> None:
         if rest[:1] == ["tree"]:
             self._json([_entry(repository, file) for file in repository.files()])
+        elif rest[:1] == ["paths-info"]:
+            self._json([_entry(repository, path) for path in self.form["paths"] if path in repository.files()])
         elif rest[:1] == ["revision"] and rest[1] not in repository.revisions:
             self.reply(404, X_Error_Code="RevisionNotFound")
         else:

@@ -21,16 +21,14 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.inference.finding import find_in_subprocess, hub_environment
-from tests.inference.loopback_hub import lfs_pointer
+from tests.inference.finding import TOKEN, find_in_subprocess, hub_environment
+from tests.inference.loopback_hub import lfs_pointer, serve_hub
 from tests.inference.tiny_models import tiny_sentiment
 
 OLAH, GIT = shutil.which("olah-cli"), shutil.which("git")
 pytestmark = pytest.mark.skipif(not (OLAH and GIT), reason="olah-cli or git isn't on the PATH")
 _CONFIG = """
 [basic]
-host = "127.0.0.1"
-port = {port}
 repos-path = "{folder}/cache"
 mirrors-path = ["{folder}/mirrors"]
 [accessibility]
@@ -72,14 +70,23 @@ def _git(repository: Path, *arguments: str) -> str:
 @pytest.fixture(scope="module")
 def olah(folder: Path, commit: str) -> Iterator[str]:
     """Serve the repository; yield the address."""
+    (folder / "olah.toml").write_text(_CONFIG.format(folder=folder), encoding="utf-8")
+    with _serve(folder, "org/sentiment", commit, "--config", "olah.toml") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _serve(folder: Path, name: str, revision: str, *options: str) -> Iterator[str]:
+    """Run olah until the block ends; yield its address when it knows this repository."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    (folder / "olah.toml").write_text(_CONFIG.format(port=port, folder=folder), encoding="utf-8")
+    url = f"http://127.0.0.1:{port}"
+    command = [str(OLAH), "--host", "127.0.0.1", "--port", str(port), *options]
     with (folder / "olah.log").open("w", encoding="utf-8") as log:
-        server = subprocess.Popen([str(OLAH), "-c", "olah.toml"], cwd=folder, stdout=log, stderr=log)
+        server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
         try:
-            _wait_for(f"http://127.0.0.1:{port}/api/models/org/sentiment/revision/{commit}", server)
-            yield f"http://127.0.0.1:{port}"
+            _wait_for(f"{url}/api/models/{name}/revision/{revision}", server)
+            yield url
         finally:
             server.terminate()
             server.wait(20)
@@ -122,3 +129,21 @@ def test_the_command_line_answers_with_it(olah: str, commit: str, tmp_path: Path
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["model"] == f"org/sentiment@{commit[:8]}"
+
+
+def test_through_a_mirror_of_another_hub(tmp_path: Path) -> None:
+    """Here olah asks our own Hub for what it doesn't have yet, keeps it, and passes tokens and refusals on."""
+    with serve_hub() as hub:
+        sha = hub.add("org/model", tiny_sentiment(tmp_path / "model"))
+        hub.add("org/gated", tmp_path / "model", gated=True, reader=TOKEN)
+        origin = ["--hf-scheme", "http", "--hf-netloc", hub.url.removeprefix("http://")]
+        with _serve(tmp_path, "org/model", sha, *origin) as mirror:
+            first, shut = find_in_subprocess(mirror, tmp_path / "one", "hf:org/model@main", "hf:org/gated@main")
+            hub.requests.clear()
+            second, opened = find_in_subprocess(
+                mirror, tmp_path / "two", "hf:org/model@main", "hf:org/gated@main", HF_TOKEN=TOKEN
+            )
+    assert first["shown"] == second["shown"] == f"org/model@{sha[:8]}"
+    assert "licence must be accepted" in shut["hint"]
+    assert "shown" in opened
+    assert not [request for request in hub.requests if request.startswith("GET /org/model")]
