@@ -105,7 +105,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 @pytest.mark.parametrize("revision", ["", "@main", "@v1", "@{commit}"])
 def test_a_model_is_found_by_branch_tag_and_commit(olah: str, commit: str, tmp_path: Path, revision: str) -> None:
     (found,) = find_in_subprocess(olah, tmp_path, "sentiment hf:org/sentiment" + revision.format(commit=commit))
-    assert found["shown"] == f"org/sentiment@{commit[:8]}"
+    assert found["shown"] == f"org/sentiment@{commit[:7]}"
     assert found["last"] == [1.0]
 
 
@@ -113,7 +113,7 @@ def test_a_commit_that_is_cached_needs_no_server(olah: str, commit: str, tmp_pat
     reference = f"hf:org/sentiment@{commit}"
     find_in_subprocess(olah, tmp_path, reference)
     (found,) = find_in_subprocess("http://127.0.0.1:9", tmp_path, reference)
-    assert found["shown"] == f"org/sentiment@{commit[:8]}"
+    assert found["shown"] == f"org/sentiment@{commit[:7]}"
 
 
 def test_what_is_not_there_is_told(olah: str, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_the_command_line_answers_with_it(olah: str, commit: str, tmp_path: Path
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout)["model"] == f"org/sentiment@{commit[:8]}"
+    assert json.loads(run.stdout)["model"] == f"org/sentiment@{commit[:7]}"
 
 
 def test_through_a_mirror_of_another_hub(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_through_a_mirror_of_another_hub(tmp_path: Path) -> None:
             second, opened = find_in_subprocess(
                 mirror, tmp_path / "two", "hf:org/model@main", "hf:org/gated@main", HF_TOKEN=TOKEN
             )
-    assert first["shown"] == second["shown"] == f"org/model@{sha[:8]}"
+    assert first["shown"] == second["shown"] == f"org/model@{sha[:7]}"
     assert "licence must be accepted" in shut["hint"]
     assert "shown" in opened
     assert not [request for request in hub.requests if request.startswith("GET /org/model")]
