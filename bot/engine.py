@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bot.config import QueueSettings
-from bot.durations import spoken
-from bot.errors import JobCancelled, JobExpired, Refused, UserError
+from bot.errors import JobCancelled, Refused, UserError
 from bot.inference.messages import Answered, BatchReport, Event, Loading, Progress, Started
 from bot.inference.pipeline import Failure, Outcome, Request
 from bot.inference.settings import TaskSettings
 from bot.jobs.admission import Admission
+from bot.jobs.deadlines import Deadlines, expired
 from bot.jobs.estimate import Estimator
 from bot.jobs.executor import DeviceHandle, Executor, WorkerDied
 from bot.jobs.job import Job, JobState, Requester
@@ -60,7 +58,7 @@ class Engine:
         self.admission = Admission(limits, self._outlook.ends_in_s)
         self._ahead = LookAhead()
         self._unfetched = Unfetched()
-        self._deadlines: list[tuple[float, str]] = []
+        self._deadlines = Deadlines()
         self._guests_due: asyncio.TimerHandle | None = None
         self._sizes: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,7 +74,7 @@ class Engine:
     @property
     def models(self) -> Mapping[str, float | None]:
         """Return the models that are in memory (None) or made ready (the share that is fetched; 0 when unknown)."""
-        return models_now(self.executor.devices, self._runs.values())
+        return {**self._unfetched.shares, **models_now(self.executor.devices, self._runs.values())}
 
     @property
     def estimator(self) -> Estimator:
@@ -190,7 +188,7 @@ class Engine:
         self._enqueue(job)
 
     def _enqueue(self, job: Job, *, front: bool = False) -> None:
-        heapq.heappush(self._deadlines, (job.expires_at, job.id))
+        self._deadlines.push(job)
         if not self._unfetched.holds(job):
             self._queue.push(job, front=front)
             self._outlook.soon()
@@ -384,12 +382,10 @@ class Engine:
                 self.store.keep(_ESTIMATES, self.estimator.seconds_per_unit)
 
     def _expire(self) -> None:
-        now = time.time()
-        while self._deadlines and self._deadlines[0][0] <= now:
-            job = self._take_out(heapq.heappop(self._deadlines)[1])
+        for job_id in self._deadlines.due():
+            job = self._take_out(job_id)
             if job is not None:
-                waited = spoken(now - job.created_at)
-                self._finish(job, JobState.EXPIRED, error=JobExpired(_EXPIRED, waited=waited))
+                self._finish(job, JobState.EXPIRED, error=expired(job))
 
     def _spawn(self, coroutine: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(coroutine)  # type: ignore[arg-type]
@@ -401,4 +397,3 @@ class Engine:
 _POISON = "This job stopped the worker twice, so it won't be tried again. Try it with other options."
 _CRASHED = "The bot crashed twice while this job ran, so it won't be tried again. Try it with other options."
 _NO_WORKER = "The models can't be run here just now; the bot's log says why. Try again later."
-_EXPIRED = "This job waited for {waited} without a turn and was dropped. Send it again when there is less to do."

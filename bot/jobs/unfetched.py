@@ -8,15 +8,15 @@ from bot.jobs.job import Job
 
 
 class Unfetched:
-    """Hold jobs by their model, and show them how far its download is."""
+    """Hold jobs by their model, and show them how far its download is: `shares` of each, 0 to 1."""
 
     def __init__(self) -> None:
-        self._shares: Mapping[str, float] = {}
+        self.shares: Mapping[str, float] = {}
         self._jobs: dict[str, Job] = {}
 
     def holds(self, job: Job) -> bool:
         """Take a job if its model is being fetched; say whether it is."""
-        share = self._shares.get(job.request.model)
+        share = self.shares.get(job.request.model)
         if share is None:
             return False
         self._jobs[job.id] = job
@@ -29,7 +29,7 @@ class Unfetched:
 
     def tell(self, shares: Mapping[str, float]) -> list[Job]:
         """Take the shares of the models that are being fetched now; return the jobs that wait no longer."""
-        self._shares = dict(shares)
+        self.shares = dict(shares)
         waiting, self._jobs = self._jobs, {}
         ready = [job for job in waiting.values() if not self.holds(job)]
         for job in ready:
