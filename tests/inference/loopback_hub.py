@@ -48,6 +48,7 @@ class Fault:
     """Let `times` requests whose path contains `path` fail: by a status, or by a file that is cut or damaged.
 
     A file that is cut has promised to be whole, unless it is `honest`; one that trickles sends a byte every 0.1 s.
+    Before anything comes, the server is silent for `silent_s`.
     """
 
     path: str
@@ -58,6 +59,7 @@ class Fault:
     honest: bool = False
     damaged: bool = False
     trickles: bool = False
+    silent_s: float = 0.0
     times: int = 1_000
 
 
@@ -124,6 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.requests.append(f"{self.command} {self.path}")
         self.hub.tokens.add((type(self).__bases__[0].__name__, self.token))
         self.fault = self.hub.fault(self.path)
+        time.sleep(self.fault.silent_s if self.fault else 0.0)
         if self.fault and self.fault.status:
             self.reply(self.fault.status, self.fault.body, **self.fault.headers)
             return

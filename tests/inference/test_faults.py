@@ -201,11 +201,12 @@ def reference(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return parse_reference("hf:org/sentiment@main")
 
 
+@pytest.mark.parametrize("fault", [Fault(f"/{WEIGHTS}", trickles=True), Fault("/revision", silent_s=10.0)])
 def test_a_download_that_stands_still_is_given_up(
-    hub: LoopbackHub, reference: ModelReference, monkeypatch: pytest.MonkeyPatch
+    hub: LoopbackHub, reference: ModelReference, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     monkeypatch.setattr(fetch_process, "STALL_S", 2.0)
-    hub.faults.append(Fault(f"/{WEIGHTS}", trickles=True))
+    hub.faults.append(fault)
     with pytest.raises(ModelUnavailable) as error:
         fetch_apart(reference, ANYTHING, lambda _done, _total: None)
     assert "Nothing came for 2 seconds" in error.value.values["hint"]
