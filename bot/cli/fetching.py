@@ -28,6 +28,7 @@ def fetch_all(session: Session, wanted: Mapping[str, Accepts]) -> None:
                     reference, accepts, session.settings.hub.trusted_torchhub, partial(_draw, progress, line)
                 )
             except UserError as error:
+                progress.remove_task(line)
                 session.fail(reference, error)
                 continue
             _draw(progress, line, 1, 1)
