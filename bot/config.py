@@ -123,8 +123,9 @@ class DeviceSettings(Frozen):
 
 
 class HubSettings(Frozen):
-    """Say which PyTorch Hub repositories may run their code here."""
+    """Say whether the default models are fetched at the start, and which PyTorch Hub repositories may run code here."""
 
+    fetch_at_start: bool = True
     trusted_torchhub: tuple[Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")], ...] = ()
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bot.config import QueueSettings
-from bot.durations import spoken
-from bot.errors import JobCancelled, JobExpired, Refused, UserError
+from bot.errors import JobCancelled, Refused, UserError
 from bot.inference.messages import Answered, BatchReport, Event, Loading, Progress, Started
 from bot.inference.pipeline import Failure, Outcome, Request
 from bot.inference.settings import TaskSettings
 from bot.jobs.admission import Admission
+from bot.jobs.deadlines import Deadlines, expired
 from bot.jobs.estimate import Estimator
 from bot.jobs.executor import DeviceHandle, Executor, WorkerDied
 from bot.jobs.job import Job, JobState, Requester
@@ -25,6 +23,7 @@ from bot.jobs.placement import place
 from bot.jobs.queue import BatchLimits, JobQueue
 from bot.jobs.runs import Run, models_now
 from bot.jobs.store import Store
+from bot.jobs.unfetched import Unfetched
 
 log = logging.getLogger(__name__)
 _TICK_S = 1.0
@@ -58,7 +57,8 @@ class Engine:
         )
         self.admission = Admission(limits, self._outlook.ends_in_s)
         self._ahead = LookAhead()
-        self._deadlines: list[tuple[float, str]] = []
+        self._unfetched = Unfetched()
+        self._deadlines = Deadlines()
         self._guests_due: asyncio.TimerHandle | None = None
         self._sizes: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,7 +74,7 @@ class Engine:
     @property
     def models(self) -> Mapping[str, float | None]:
         """Return the models that are in memory (None) or made ready (the share that is fetched; 0 when unknown)."""
-        return models_now(self.executor.devices, self._runs.values())
+        return {**self._unfetched.shares, **models_now(self.executor.devices, self._runs.values())}
 
     @property
     def estimator(self) -> Estimator:
@@ -142,7 +142,7 @@ class Engine:
             raise
         self._enqueue(job)
         self._dispatch()
-        if job.state is JobState.QUEUED:
+        if job.id in self._queue:
             self._ahead.offer(job, self._busy_devices())
         return job
 
@@ -151,12 +151,17 @@ class Engine:
         job = self.jobs.get(job_id)
         if job is None:
             return False
-        if self._queue.remove(job_id):
-            self._ahead.taken(job)
+        if self._take_out(job_id):
             self._finish(job, JobState.CANCELLED, error=JobCancelled("Cancelled."))
         elif job_id in self._running:
             self._running[job_id].device.cancel(job_id)
         return True
+
+    def fetching(self, shares: Mapping[str, float]) -> None:
+        """Keep the jobs of these models from the devices, and show them the share that is fetched; let go of others."""
+        for job in self._unfetched.tell(shares):
+            self._enqueue(job)
+        self._dispatch()
 
     def answered(self, job: Job) -> None:
         """Note that a job's answer was posted."""
@@ -183,9 +188,17 @@ class Engine:
         self._enqueue(job)
 
     def _enqueue(self, job: Job, *, front: bool = False) -> None:
-        self._queue.push(job, front=front)
-        heapq.heappush(self._deadlines, (job.expires_at, job.id))
-        self._outlook.soon()
+        self._deadlines.push(job)
+        if not self._unfetched.holds(job):
+            self._queue.push(job, front=front)
+            self._outlook.soon()
+
+    def _take_out(self, job_id: str) -> Job | None:
+        """Take a job out that waits for its turn or its model; return None when it doesn't."""
+        job = self._queue.remove(job_id)
+        if job is not None:
+            self._ahead.taken(job)
+        return job or self._unfetched.remove(job_id)
 
     # Dispatch
 
@@ -369,13 +382,10 @@ class Engine:
                 self.store.keep(_ESTIMATES, self.estimator.seconds_per_unit)
 
     def _expire(self) -> None:
-        now = time.time()
-        while self._deadlines and self._deadlines[0][0] <= now:
-            job = self._queue.remove(heapq.heappop(self._deadlines)[1])
+        for job_id in self._deadlines.due():
+            job = self._take_out(job_id)
             if job is not None:
-                self._ahead.taken(job)
-                waited = spoken(now - job.created_at)
-                self._finish(job, JobState.EXPIRED, error=JobExpired(_EXPIRED, waited=waited))
+                self._finish(job, JobState.EXPIRED, error=expired(job))
 
     def _spawn(self, coroutine: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(coroutine)  # type: ignore[arg-type]
@@ -387,4 +397,3 @@ class Engine:
 _POISON = "This job stopped the worker twice, so it won't be tried again. Try it with other options."
 _CRASHED = "The bot crashed twice while this job ran, so it won't be tried again. Try it with other options."
 _NO_WORKER = "The models can't be run here just now; the bot's log says why. Try again later."
-_EXPIRED = "This job waited for {waited} without a turn and was dropped. Send it again when there is less to do."

@@ -20,6 +20,7 @@ from bot.compose import make_engine, make_store
 from bot.config import Settings, discord_token, load_settings
 from bot.engine import Engine
 from bot.errors import UserError
+from bot.fetch_ahead import FetchAhead, default_models
 from bot.jobs.lock import alone_with
 
 log = logging.getLogger(__name__)
@@ -77,8 +78,10 @@ async def sync(config: Path | None) -> None:
 async def _engine(settings: Settings) -> AsyncIterator[tuple[Engine, Bot]]:
     engine = make_engine(settings, store=make_store(settings))
     try:
-        unanswered = await engine.start()
-        yield engine, Bot(engine=engine, settings=settings, unanswered=unanswered)
+        async with FetchAhead(default_models(settings), engine.fetching) as ahead:
+            unanswered = await engine.start()
+            ahead.start()
+            yield engine, Bot(engine=engine, settings=settings, unanswered=unanswered)
     finally:
         await engine.close()
 

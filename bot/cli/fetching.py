@@ -22,12 +22,13 @@ def fetch_all(session: Session, wanted: Mapping[str, Accepts]) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_err, disable=not _err.is_terminal) as progress:
         for reference, accepts in wanted.items():
-            line = progress.add_task(reference, total=1.0)
+            line = progress.add_task(reference, total=None)
             try:
                 shown = pull_model(
                     reference, accepts, session.settings.hub.trusted_torchhub, partial(_draw, progress, line)
                 )
             except UserError as error:
+                progress.remove_task(line)
                 session.fail(reference, error)
                 continue
             _draw(progress, line, 1, 1)
@@ -38,4 +39,4 @@ def fetch_all(session: Session, wanted: Mapping[str, Accepts]) -> None:
 
 
 def _draw(progress: Progress, line: TaskID, done: int, total: int) -> None:
-    progress.update(line, completed=done / total)
+    progress.update(line, completed=done, total=total or None)

@@ -18,7 +18,7 @@ class Accepts:
     """Name the models of a task: `what` for people, `fits` by the name of an architecture or of a pipeline's class.
 
     `forms` are the forms of reference that may name one; those without a folder have no architecture to look at.
-    `tag` is what the Hub calls the task.
+    `tag` is what the Hub calls the task. It is pickled for the process that fetches, so `fits` is no lambda.
     """
 
     what: str
@@ -42,4 +42,8 @@ def architectures(config: Mapping[str, Any]) -> list[str]:
     return [named] if isinstance(named, str) else [name for name in named if isinstance(name, str)]
 
 
-ANYTHING = Accepts("models of any kind", lambda _name: True, FORMS)
+def _anything(_name: str) -> bool:
+    return True
+
+
+ANYTHING = Accepts("models of any kind", _anything, FORMS)

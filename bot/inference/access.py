@@ -6,11 +6,23 @@ import errno
 from collections.abc import Iterator
 from typing import Any
 
+from bot.durations import spoken
 from bot.errors import ModelUnavailable, brief
+from bot.inference.hub_client import wait_asked_s
 from bot.inference.reference import ModelReference
 
 NO_SAFETENSORS = "It has no weights in safetensors form. Other forms can run code, so they are never loaded."
+_LATER = "This model isn't available on this server yet. Try again in {wait}."
 _TOKEN = "give hubcord a token of an account that may: set HF_TOKEN, or run `hf auth login`"  # noqa: S105
+_DISK_FULL = "The disk is full. 1. Free some space, for example by `hubcord models remove`. 2. Try again."
+_NO_HUB = (
+    "What answers at {endpoint} isn't a Hub ({error}). 1. Check HF_ENDPOINT, and whether a proxy or a login page of "
+    "this network answers instead. 2. Try again."
+)
+_NOT_WRITABLE = (
+    "The cache can't be written ({error}). 1. Let hubcord's account write there, or set HF_HOME to a folder where it "
+    "may. 2. Start again."
+)
 _HINTS = {
     "GatedRepoError": f"Its licence must be accepted first. 1. Accept it at {{page}} . 2. Then {_TOKEN}.",
     "RepositoryNotFoundError": f"There is no such repository, or it is private. 1. Check the name at {{page}} . "
@@ -26,11 +38,25 @@ _HINTS = {
     "403": f"The token may not read it. 1. Look at its permissions at {{endpoint}}/settings/tokens . 2. Else {_TOKEN}.",
     "429": "The Hub wants fewer requests for now. 1. Wait{wait}. 2. If that happens often, set HF_TOKEN: accounts may "
     "ask more often.",
+    "NotAHub": _NO_HUB,
+    "FileMetadataError": _NO_HUB,
     "5xx": "The Hub has trouble itself ({error}). 1. Look at https://status.huggingface.co . 2. Try again later.",
+    "RemoteProtocolError": "The connection to {endpoint} broke off again and again. 1. Check this machine's network. "
+    "2. Try again: files that are complete stay.",
     "TransportError": "The Hub at {endpoint} can't be reached. 1. Check this machine's network, and HF_ENDPOINT if it "
     "is set. 2. Try again.",
-    "ENOSPC": "The disk is full. 1. Free some space, for example by `hubcord models remove`. 2. Try again.",
+    "EACCES": _NOT_WRITABLE,
+    "ENOENT": _NOT_WRITABLE,
+    "EPERM": _NOT_WRITABLE,
+    "EROFS": _NOT_WRITABLE,
+    "ENOTDIR": _NOT_WRITABLE,
+    "EDQUOT": _DISK_FULL,
+    "ENOSPC": _DISK_FULL,
 }
+
+
+class NotAHub(ValueError):
+    """What answered says nothing that a Hub says."""
 
 
 def unavailable(reference: ModelReference, hint: str, **values: Any) -> ModelUnavailable:
@@ -38,10 +64,10 @@ def unavailable(reference: ModelReference, hint: str, **values: Any) -> ModelUna
 
     `reason` among the values stays the same as long as the reason does, whatever the hint tells of this time.
     """
-    return ModelUnavailable(
-        "This model isn't available on this server yet.",
-        **{"reference": reference.text, "hint": f"{reference.text}: {without_token(hint)}", "reason": hint, **values},
-    )
+    sentence = _LATER if "retry_after_s" in values else "This model isn't available on this server yet."
+    hint = without_token(hint)
+    told = {"reference": reference.text, "hint": f"{reference.text}: {hint}", "reason": hint}
+    return ModelUnavailable(sentence, **told | values)
 
 
 def why_not(reference: ModelReference, error: BaseException) -> ModelUnavailable:
@@ -49,20 +75,28 @@ def why_not(reference: ModelReference, error: BaseException) -> ModelUnavailable
     from huggingface_hub.constants import ENDPOINT
 
     cause, reason = _known(error)
-    wait_s = _retry_after_s(cause)
+    wait_s = wait_asked_s(getattr(cause, "response", None))
     gaps = {
         "page": f"{ENDPOINT}/{reference.name}", "endpoint": ENDPOINT, "name": reference.name, "error": brief(cause),
-        "revision": reference.revision, "wait": f" {wait_s} seconds" if wait_s else "",
+        "revision": reference.revision, "wait": f" {spoken(wait_s)}" if wait_s else "",
     }  # fmt: skip
     hint = _HINTS.get(reason, "{error}").format(**gaps)
-    return unavailable(reference, hint, reason=reason, **({"retry_after_s": wait_s} if wait_s else {}))
+    return unavailable(reference, hint, reason=reason, **(until(wait_s) if wait_s else {}))
+
+
+def until(wait_s: float) -> dict[str, Any]:
+    """Return the values of an error that say when to try again."""
+    return {"retry_after_s": wait_s, "wait": spoken(wait_s)}
 
 
 def without_token(text: str) -> str:
     """Return a text in which the token, should a library have put it there, can't be read."""
     from huggingface_hub import get_token
 
-    token = get_token()
+    try:
+        token = get_token()
+    except OSError:  # HF_HOME can't be read
+        token = None
     return text.replace(token, "(token)") if token else text
 
 
@@ -88,8 +122,3 @@ def _keys(error: BaseException) -> Iterator[str]:
     if status is not None:
         yield from (str(status), f"{status // 100}xx")
     yield errno.errorcode.get(getattr(error, "errno", None) or 0, "")
-
-
-def _retry_after_s(error: BaseException) -> int | None:
-    wait = getattr(getattr(error, "response", None), "headers", {}).get("Retry-After", "")
-    return int(wait) if wait.isdigit() else None

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from bot.errors import ModelUnavailable, UserError
+from bot.errors import JobCancelled, ModelUnavailable, UserError
 from bot.inference.device import Device
 from bot.inference.messages import Answered, Batch, BatchItem, BatchReport, Event, Loading, Progress, Started
 from bot.inference.models import ModelCache
@@ -64,7 +64,7 @@ class BatchRun:
                 raise RuntimeError(f"{len(waiting)} of {len(items)} requests got no answer")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - the worker's edge: whatever a model raises stays with its job
             full, failure = _is_out_of_memory(error), _outcome(error)
-            hopeless = isinstance(error, ModelUnavailable)
+            hopeless = isinstance(error, ModelUnavailable | JobCancelled)
         else:
             return
         # Here the error is gone, and with its traceback the tensors of the frames that it came from.
@@ -148,7 +148,7 @@ class BatchContext:
         model: Model = self._cache.get(
             reference,
             loader,
-            lambda done, total: self._line.send(Loading(reference, done / total)),
+            lambda done, total: self._hear(reference, done, total),
             self._pipeline.accepts,
             self._give_way,
         )
@@ -179,6 +179,12 @@ class BatchContext:
     def cancelled(self, index: int) -> bool:
         """Say whether somebody stopped this job."""
         return self._line.cancelled(self._items[index].job_id)
+
+    def _hear(self, reference: str, done: int, total: int) -> None:
+        """Tell how far a download is; stop it when nobody waits for it any more."""
+        if all(self._line.cancelled(item.job_id) for item in self._items):
+            raise JobCancelled("Cancelled.")
+        self._line.send(Loading(reference, done / total if done < total else None))
 
     def _give_way(self) -> float:
         seconds = self._line.give_way()

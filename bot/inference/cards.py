@@ -19,6 +19,8 @@ from bot.inference.weights import Weights, fetch_weights, read_weights
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
 
+_TIMEOUT_S = 10.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
@@ -91,7 +93,7 @@ def model_info(reference: ModelReference) -> ModelInfo:
     from huggingface_hub import HfApi
 
     try:
-        return HfApi().model_info(reference.name, revision=reference.revision)
+        return HfApi().model_info(reference.name, revision=reference.revision, timeout=_TIMEOUT_S)
     except (httpx2.HTTPError, OSError, ValueError) as error:
         raise why_not(reference, error) from error
 

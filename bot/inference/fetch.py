@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import re
+import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from bot.errors import ModelUnavailable
+from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import Accepts
-from bot.inference.access import NO_SAFETENSORS, unavailable, why_not
-from bot.inference.fetch_progress import OnBytes, progress_bar
+from bot.inference.access import NO_SAFETENSORS, NotAHub, unavailable, why_not
+from bot.inference.fetch_process import OnFetch, fetch_apart
+from bot.inference.hub_client import never_sleep_long
 from bot.inference.reference import ModelReference
 from bot.inference.verified import verify
 
@@ -21,9 +26,13 @@ if TYPE_CHECKING:
 
 CARD = "README.md"
 CONFIGS = ("model_index.json", "config.json")
-OnFetch = Callable[[int, int], None]
-"""Hears how many bytes were fetched, and of how many."""
+OnFiles = Callable[[Path, Sequence["RepoFile"]], None]
+"""Hears which files a snapshot's folder needs, before they are fetched."""
 
+_ODD_ANSWERS = (AssertionError, AttributeError, LookupError, TypeError, json.JSONDecodeError)
+"""What huggingface_hub raises when it doesn't understand what a server answers."""
+_LEFTOVER_S = 3_600.0
+"""How long nobody wrote to an unfinished file that a killed process left behind."""
 _ACCESSORIES = {".json", ".txt", ".model", ".spm", ".bpe", ".tiktoken", ".jinja"}
 _WEIGHTS = re.compile(r"(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors")
 """What the libraries load when they aren't asked for a variant like fp16."""
@@ -32,13 +41,25 @@ _WEIGHTS = re.compile(r"(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors")
 def fetch(reference: ModelReference, accepts: Accepts, on_fetch: OnFetch) -> Path:
     """Return the folder of a repository's commit with all that is needed in it; raise ModelUnavailable.
 
-    Whether it is of use is decided before weights are fetched. A commit that is in the cache takes no request.
+    A commit that is in the cache takes no request. All else is fetched in a process of its own: what `on_fetch` raises
+    stops it.
     """
+    if reference.is_commit and cached(reference):
+        return fetch_here(reference, accepts)
+    return fetch_apart(reference, accepts, on_fetch)
+
+
+def fetch_here(reference: ModelReference, accepts: Accepts, on_files: OnFiles = lambda _folder, _files: None) -> Path:
+    """Fetch in this process. Whether a repository is of use is decided before its weights are fetched."""
     with _explained(reference):
         folder = _snapshot(reference, reference.revision, CONFIGS)
         accepts.check(reference, read_config(folder))
         files = needed_files(reference, folder)
-        _complete(reference, folder, files, on_fetch)
+        on_files(folder, files)
+        missing = [file for file in files if not (folder / file.path).is_file()]
+        if missing:
+            _make_room(folder, sum(file.size for file in missing))
+            _snapshot(reference, folder.name, [file.path for file in missing])
         verify(folder, files)
     return folder
 
@@ -62,10 +83,13 @@ def cached(reference: ModelReference) -> Path | None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return a model's own configuration; empty when the folder has none."""
+    """Return a model's own configuration; empty when the folder has none. Raise ValueError when it isn't one."""
     for path in (folder / name for name in CONFIGS):
         if path.is_file():
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+            config = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(config, dict):
+                raise ValueError(f"its {path.name} is no configuration")
+            return config
     return {}
 
 
@@ -101,30 +125,43 @@ def _explained(reference: ModelReference) -> Iterator[None]:
         raise why_not(reference, error) from error
 
 
-def _complete(reference: ModelReference, folder: Path, files: Sequence[RepoFile], on_fetch: OnFetch) -> None:
-    """Fetch the files that aren't in the folder yet, reporting their bytes."""
-    missing = [file for file in files if not (folder / file.path).is_file()]
-    total = sum(file.size for file in missing) or 1
-    if missing:
-        names = [file.path for file in missing]
-        _snapshot(reference, folder.name, names, lambda done: on_fetch(min(int(done), total), total))
+def unfinished(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield the files of a snapshot that are being written, or were when a process was killed."""
+    for path in _blobs(folder).glob("*.incomplete"):
+        with contextlib.suppress(FileNotFoundError):
+            yield path, path.stat()
+
+
+def _blobs(folder: Path) -> Path:
+    """Return where huggingface_hub keeps the files that a snapshot's folder links to."""
+    return folder.parents[1] / "blobs"
+
+
+def _make_room(folder: Path, size_bytes: int) -> None:
+    """Remove what killed processes left; raise OSError when the disk has no room, before it is full."""
+    writing = 0
+    for path, stat in unfinished(folder):
+        if time.time() - stat.st_mtime > _LEFTOVER_S:
+            path.unlink(missing_ok=True)
+        else:
+            writing += stat.st_size
+    if shutil.disk_usage(folder).free + writing < size_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _snapshot(
-    reference: ModelReference,
-    revision: str | None,
-    files: Sequence[str],
-    on_bytes: OnBytes = lambda _: None,
-    *,
-    local_files_only: bool = False,
+    reference: ModelReference, revision: str | None, files: Sequence[str], *, local_files_only: bool = False
 ) -> Path:
     from huggingface_hub import snapshot_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    folder = snapshot_download(
-        reference.name,
-        revision=revision,
-        allow_patterns=list(files),
-        tqdm_class=progress_bar(on_bytes),
-        local_files_only=local_files_only,
-    )
-    return Path(folder)
+    never_sleep_long()
+    disable_progress_bars()
+    try:
+        return Path(
+            snapshot_download(
+                reference.name, revision=revision, allow_patterns=list(files), local_files_only=local_files_only
+            )
+        )
+    except _ODD_ANSWERS as error:
+        raise NotAHub(brief(error)) from error

@@ -1,42 +1,46 @@
-"""Hear how far a download from the Hub is."""
+"""See on the disk how far a download from the Hub is, whichever process makes it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-OnBytes = Callable[[float], None]
-"""Hears how many bytes were written in all."""
-_BYTES = "huggingface_hub.snapshot_download"
-"""What huggingface_hub calls the bar of the bytes written to disk; it has others too."""
+from bot.inference.fetch import unfinished
 
-
-def progress_bar(on_bytes: OnBytes) -> type[Any]:
-    """Return a tqdm class for huggingface_hub that draws nothing and reports the bytes."""
-    from huggingface_hub.utils.tqdm import tqdm
-
-    class Silent(tqdm):
-        """Report the bytes instead of drawing."""
-
-        def __init__(self, *args: Any, name: str | None = None, **kwargs: Any) -> None:
-            self._counts, self._bytes = name == _BYTES, 0.0
-            super().__init__(*args, **{**kwargs, "disable": False, "file": _Nowhere()})  # type: ignore[no-untyped-call]
-
-        def update(self, n: float | None = 1) -> bool | None:
-            self._bytes += n or 0
-            if self._counts:
-                on_bytes(self._bytes)
-            shown: bool | None = super().update(n)
-            return shown
-
-    return Silent
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoFile
 
 
-class _Nowhere:
-    """Swallow what tqdm writes."""
+class FetchProgress:
+    """Count the bytes of the files that a snapshot needs, those that are being written included."""
 
-    def write(self, text: str) -> int:
-        return len(text)
+    def __init__(self) -> None:
+        self._folder = Path()
+        self._files: dict[Path, int] = {}
+        self._since, self._done, self._moved_at = time.time(), 0, time.monotonic()
 
-    def flush(self) -> None:
-        pass
+    def watch(self, folder: Path, files: Sequence[RepoFile]) -> None:
+        """Count these files from now on."""
+        self._folder, self._files = folder, {folder / file.path: file.size for file in files}
+
+    def bytes(self) -> tuple[int, int]:
+        """Return how many bytes are there, and of how many; 0 while that isn't known."""
+        total = sum(self._files.values())
+        whole = sum(size for path, size in self._files.items() if path.is_file())
+        done = min(whole + self._unfinished(), total)
+        if done > self._done:
+            self._done, self._moved_at = done, time.monotonic()
+        return self._done, total
+
+    def still_s(self) -> float:
+        """Return for how long nothing came; 0 when all is there, and only checked any more."""
+        done, total = self.bytes()
+        return 0.0 if total and done == total else time.monotonic() - self._moved_at
+
+    def _unfinished(self) -> int:
+        """Return the size of what is being written, without what killed processes left."""
+        if not self._files:
+            return 0
+        return sum(stat.st_size for _, stat in unfinished(self._folder) if stat.st_mtime >= self._since)

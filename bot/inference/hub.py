@@ -13,7 +13,8 @@ from bot.bundled.catalog import bundled_path
 from bot.errors import ModelUnavailable
 from bot.inference.accepts import ANYTHING, FOLDERS, Accepts
 from bot.inference.access import NO_SAFETENSORS, unavailable
-from bot.inference.fetch import OnFetch, cached, fetch, read_config
+from bot.inference.fetch import cached, fetch, read_config
+from bot.inference.fetch_process import OnFetch
 from bot.inference.reference import ModelReference, parse_reference, shown_model
 from bot.inference.torchhub import check_trusted
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import ModelUnavailable
+from bot.inference.access import until
 
 log = logging.getLogger(__name__)
 _REST = 10.0
@@ -27,8 +28,9 @@ class _Missing:
 
     @property
     def error(self) -> ModelUnavailable:
-        """Return it as a new error."""
-        return ModelUnavailable(self.template, **self.values)
+        """Return it as a new error, which says how long it takes from now on."""
+        left = until(max(self.until - time.monotonic(), 0.0)) if "retry_after_s" in self.values else {}
+        return ModelUnavailable(self.template, **self.values | left)
 
 
 class MissingModels:

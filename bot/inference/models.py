@@ -13,7 +13,7 @@ from typing import Any
 
 from bot.inference.accepts import ANYTHING, Accepts
 from bot.inference.device import Device
-from bot.inference.fetch import OnFetch
+from bot.inference.fetch_process import OnFetch
 from bot.inference.hub import ModelFiles, find_model
 from bot.inference.loading import Aside, Loader, Meanwhile, load
 from bot.inference.missing import MissingModels

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from bot.errors import UserError
 from bot.inference.accepts import Accepts
 from bot.inference.builders import fetch_builder
-from bot.inference.fetch import OnFetch
+from bot.inference.fetch_process import OnFetch
 from bot.inference.hub import find_model
 from bot.inference.registry import TASKS
 from bot.inference.torchhub import load_hub_classifier

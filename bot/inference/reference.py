@@ -25,7 +25,8 @@ _VALID = {
     "bundled": re.compile(r"[\w.-]+"),
 }
 FORMS = frozenset(_VALID)
-_COMMIT = re.compile(r"[0-9a-f]{8,40}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{8,40}")
 _COMMIT_SHOWN = 7
 
 
@@ -52,6 +53,11 @@ class ModelReference:
             return f"{self.name}#{self.entry}"
         return PurePath(self.name).name if self.scheme == "path" else self.name
 
+    @property
+    def is_commit(self) -> bool:
+        """Say whether the revision is a commit, which never changes."""
+        return bool(self.revision and _COMMIT.fullmatch(self.revision))
+
 
 def parse_reference(text: str) -> ModelReference:
     """Read a model reference; raise BadInput when it has none of the known forms."""
@@ -72,4 +78,4 @@ def shown_model(name: str, revision: str | None) -> str:
     """Return `name@revision` for people, a commit hash cut short."""
     if not revision:
         return name
-    return f"{name}@{revision[:_COMMIT_SHOWN] if _COMMIT.fullmatch(revision) else revision}"
+    return f"{name}@{revision[:_COMMIT_SHOWN] if _SHORT_COMMIT.fullmatch(revision) else revision}"

@@ -40,6 +40,11 @@ class TaskSettings(Frozen):
         """Return every model reference that may be asked for, the default first."""
         raise NotImplementedError
 
+    @property
+    def defaults(self) -> tuple[str, ...]:
+        """Return the references that are used unless somebody asks for others."""
+        return self.references[:1]
+
     def check(self, request: Any) -> None:
         """Raise BadInput when the host's limits don't allow this request. It is asked before the job is queued."""
 

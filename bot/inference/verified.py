@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
+from io import SEEK_END, BufferedReader, BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,25 +35,32 @@ def verify(folder: Path, files: Sequence[RepoFile]) -> None:
         if known.get(file.path) != seen[file.path]:
             _check(folder / file.path, file)
     if not seen.items() <= known.items():
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(known | seen), encoding="utf-8")
+        with contextlib.suppress(OSError):  # then it is checked again by the next process
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.write_text(json.dumps(known | seen), encoding="utf-8")
 
 
 def _check(path: Path, file: RepoFile) -> None:
-    if file.lfs is not None:
-        right = _hash(path, "sha256") == file.lfs.sha256
-    else:
-        right = _hash(path, "sha1", f"blob {path.stat().st_size}\0".encode()) == file.blob_id
+    with path.open("rb") as content:
+        right = any(name(content) == file.blob_id for name in (_large_file_id, _blob_id))
     if not right:
         path.resolve().unlink()
         path.unlink(missing_ok=True)
         raise DamagedFile(file.path)
 
 
-def _hash(path: Path, algorithm: str, head: bytes = b"") -> str:
-    """Return a file's hash; git's begins with a `head`."""
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, lambda: hashlib.new(algorithm, head)).hexdigest()
+def _large_file_id(content: BufferedReader) -> str:
+    """Return git's name of a file that LFS keeps: that of the pointer which stands in its place."""
+    sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    size = content.tell()
+    return _blob_id(BytesIO(f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()))
+
+
+def _blob_id(content: BufferedReader | BytesIO) -> str:
+    """Return git's name of a file."""
+    size = content.seek(0, SEEK_END)
+    content.seek(0)
+    return hashlib.file_digest(content, lambda: hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)).hexdigest()
 
 
 def _stamp(path: Path) -> list[int]:

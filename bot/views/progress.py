@@ -26,14 +26,14 @@ class ProgressText:
     def text(self) -> str:
         """Return what people see now."""
         status = self._job.status
-        if status.state is JobState.QUEUED:
-            return self._waiting()
         if status.loading is not None:
             return (
                 _("Loading the model…")
                 if not status.loading
                 else _("Fetching the model, {share}", share=f"{status.loading:.0%}")
             )
+        if status.state is JobState.QUEUED:
+            return self._waiting()
         if status.steps:
             shown = steps_bar(status.step, status.steps)
             return _("{bar} step {step} of {steps}", bar=shown, step=status.step, steps=status.steps)

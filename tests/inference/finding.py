@@ -25,7 +25,7 @@ for argument in sys.argv[1:]:
     shares = []
     try:
         accepts = TASKS[task].accepts if task else ANYTHING
-        files = find_model(reference, lambda done, total: shares.append(done / total), accepts)
+        files = find_model(reference, lambda done, total: shares.append(done / (total or 1)), accepts)
         out.append({"shown": files.shown, "size": files.size_bytes, "last": shares[-1:], "shares": shares,
                     "files": sorted(p.name for p in files.folder.rglob("*"))})
     except UserError as error:
@@ -34,11 +34,11 @@ print(json.dumps(out))
 """
 
 
-def hub_environment(hub: LoopbackHub, home: Path) -> dict[str, str]:
-    """Return the environment of a process that uses the loopback Hub, with empty caches of its own."""
+def hub_environment(hub: LoopbackHub | str, home: Path) -> dict[str, str]:
+    """Return the environment of a process that uses a Hub on this machine, with empty caches of its own."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     return inherited | {
-        "HF_ENDPOINT": hub.url,
+        "HF_ENDPOINT": hub if isinstance(hub, str) else hub.url,
         "HF_HOME": str(home),
         "HUBCORD_CACHE": str(home / "hubcord"),
         "HF_HUB_DISABLE_XET": "1",
@@ -46,7 +46,9 @@ def hub_environment(hub: LoopbackHub, home: Path) -> dict[str, str]:
     }
 
 
-def find_in_subprocess(hub: LoopbackHub, home: Path, *references: str, **environment: str) -> list[dict[str, Any]]:
+def find_in_subprocess(
+    hub: LoopbackHub | str, home: Path, *references: str, **environment: str
+) -> list[dict[str, Any]]:
     """Find models, each `REFERENCE` or `TASK REFERENCE`; check that the token is in no output and no log."""
     run = subprocess.run(
         [sys.executable, "-c", _SCRIPT, *references],

@@ -10,11 +10,14 @@ import contextlib
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
+
+_MIB = 1 << 20
 
 
 @dataclass
@@ -30,6 +33,11 @@ class Repository:
     private: bool = False
     reader: str = ""
 
+    @property
+    def revisions(self) -> tuple[str, ...]:
+        """Return what its commit may be called: a branch, a tag, its hash, and that cut short."""
+        return ("main", "v1.0", self.sha, self.sha[:8])
+
     def files(self) -> list[str]:
         """Return the names of all files."""
         return sorted(str(f.relative_to(self.folder)) for f in self.folder.rglob("*") if f.is_file())
@@ -37,13 +45,21 @@ class Repository:
 
 @dataclass
 class Fault:
-    """Let `times` requests whose path contains `path` fail: by a status, or by a file that is cut or damaged."""
+    """Let `times` requests whose path contains `path` fail: by a status, or by a file that is cut or damaged.
+
+    A file that is cut has promised to be whole, unless it is `honest`; one that trickles sends a byte every 0.1 s.
+    Before anything comes, the server is silent for `silent_s`.
+    """
 
     path: str
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
     cut_after: int = 0
+    honest: bool = False
     damaged: bool = False
+    trickles: bool = False
+    silent_s: float = 0.0
     times: int = 1_000
 
 
@@ -54,10 +70,14 @@ class LoopbackHub:
     repositories: dict[str, Repository] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    moved: dict[str, str] = field(default_factory=dict)
+    """The new names of repositories that have moved."""
     ranges: list[str] = field(default_factory=list)
     """What parts of files were asked for."""
     tokens: set[tuple[str, str]] = field(default_factory=set)
     """Which token came to which server."""
+    slow_s: float = 0.0
+    """The time between two MiB of a large file."""
     url: str = ""
     files_url: str = ""
 
@@ -99,14 +119,16 @@ def _server(hub: LoopbackHub, handler: type[_Handler]) -> Iterator[str]:
 class _Handler(BaseHTTPRequestHandler):
     hub: LoopbackHub
     fault: Fault | None = None
+    form: dict[str, list[str]]
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         self.hub.requests.append(f"{self.command} {self.path}")
         self.hub.tokens.add((type(self).__bases__[0].__name__, self.token))
         self.fault = self.hub.fault(self.path)
+        time.sleep(self.fault.silent_s if self.fault else 0.0)
         if self.fault and self.fault.status:
-            self.reply(self.fault.status, b"", **self.fault.headers)
+            self.reply(self.fault.status, self.fault.body, **self.fault.headers)
             return
         self.route(unquote(urlsplit(self.path).path).strip("/").split("/"))
 
@@ -115,6 +137,12 @@ class _Handler(BaseHTTPRequestHandler):
         return self.headers.get("Authorization", "").removeprefix("Bearer ")
 
     do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
+
+    def do_POST(self) -> None:
+        """Take a form; huggingface_hub's own client sends none to fetch."""
+        length = int(self.headers.get("Content-Length", "0"))
+        self.form = parse_qs(self.rfile.read(length).decode())
+        self.do_GET()
 
     def route(self, parts: list[str]) -> None:
         raise NotImplementedError
@@ -148,10 +176,18 @@ class _FileHandler(_Handler):
         if fault.damaged:
             body = body[:-1] + bytes([body[-1] ^ 1])
         self.send_response(206 if place else 200)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(fault.cut_after if fault.honest else len(body)))
         if place:
             self.send_header("Content-Range", place)
         self.end_headers()
+        while fault.trickles and len(body) > 1:
+            self.wfile.write(body[:1])
+            time.sleep(0.1)
+            body = body[1:]
+        while self.hub.slow_s and len(body) > _MIB:
+            self.wfile.write(body[:_MIB])
+            time.sleep(self.hub.slow_s)
+            body = body[_MIB:]
         self.wfile.write(body[: fault.cut_after or None])
         self.close_connection = bool(fault.cut_after)
 
@@ -162,6 +198,9 @@ class _HubHandler(_Handler):
         name = "/".join(parts[2:4] if api else parts[:2])
         if api and not parts[2:]:
             self._search()
+            return
+        if name in self.hub.moved:
+            self.reply(307, Location=self.path.replace(name, self.hub.moved[name]))
             return
         repository = self.hub.repositories.get(name)
         if repository is None or (repository.private and self.token != repository.reader):
@@ -179,7 +218,9 @@ class _HubHandler(_Handler):
     def _api(self, name: str, repository: Repository, rest: list[str]) -> None:
         if rest[:1] == ["tree"]:
             self._json([_entry(repository, file) for file in repository.files()])
-        elif rest[:1] == ["revision"] and rest[1] not in ("main", repository.sha):
+        elif rest[:1] == ["paths-info"]:
+            self._json([_entry(repository, path) for path in self.form["paths"] if path in repository.files()])
+        elif rest[:1] == ["revision"] and rest[1] not in repository.revisions:
             self.reply(404, X_Error_Code="RevisionNotFound")
         else:
             siblings = [{"rfilename": file} for file in repository.files()]
@@ -197,7 +238,7 @@ class _HubHandler(_Handler):
     def _resolve(self, name: str, repository: Repository, *, revision: str, path: str) -> None:
         if repository.gated and self.token != repository.reader:
             self.reply(403 if self.token else 401, X_Error_Code="GatedRepo", X_Error_Message="Access is restricted")
-        elif revision not in ("main", repository.sha):
+        elif revision not in repository.revisions:
             self.reply(404, X_Error_Code="RevisionNotFound")
         elif path not in repository.files():
             self.reply(404, X_Error_Code="EntryNotFound", X_Repo_Commit=repository.sha)
@@ -225,9 +266,17 @@ def _entry(repository: Repository, file: str) -> dict[str, object]:
     content = (repository.folder / file).read_bytes()
     entry: dict[str, object] = {"type": "file", "path": file, "size": len(content)}
     if file.endswith(".safetensors"):
+        pointer = lfs_pointer(content)
         oid = hashlib.sha256(content).hexdigest()
-        entry["lfs"] = {"oid": oid, "size": len(content), "pointerSize": 130}
+        entry["lfs"] = {"oid": oid, "size": len(content), "pointerSize": len(pointer)}
+        content = pointer
     return entry | {"oid": _git_hash(content)}
+
+
+def lfs_pointer(content: bytes) -> bytes:
+    """Return what git holds in place of a large file."""
+    oid = hashlib.sha256(content).hexdigest()
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(content)}\n".encode()
 
 
 def _git_hash(content: bytes) -> str:

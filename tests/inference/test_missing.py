@@ -9,6 +9,7 @@ import pytest
 
 from bot.errors import ModelUnavailable
 from bot.inference import missing
+from bot.inference.access import until
 from bot.inference.missing import MissingModels
 
 
@@ -61,6 +62,15 @@ def test_it_is_looked_for_again_after_a_while_or_when_the_hub_said(clock: Clock)
     clock.now += 2
     assert ask(models, None, clock)
     assert ask(models, None, clock)
+
+
+def test_who_asks_later_has_less_long_to_wait(clock: Clock) -> None:
+    models = MissingModels()
+    assert ask(models, ModelUnavailable("Wait {wait}.", hint="x", **until(3_600)), clock)
+    clock.now += 1_800
+    with pytest.raises(ModelUnavailable, match="Wait 30 minutes") as error, models.told_once("hf:a/b"):
+        pass
+    assert error.value.values["retry_after_s"] == 1_800
 
 
 def test_a_hub_that_is_away_keeps_the_device_for_a_tenth_of_the_time_at_most(clock: Clock) -> None:

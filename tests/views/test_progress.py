@@ -86,3 +86,8 @@ def test_what_runs(job: Job) -> None:
     assert progress.text() == "Fetching the model, 26%"
     job.update(loading=None, step=3, steps=4)
     assert progress.text() == "▰▰▰▰▰▰▰▰▱▱ step 3 of 4"
+
+
+def test_who_waits_for_a_download_sees_how_far_it_is(job: Job) -> None:
+    job.update(loading=0.43)
+    assert (job.state, ProgressText(job).text()) == (JobState.QUEUED, "Fetching the model, 43%")

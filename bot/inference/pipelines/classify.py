@@ -23,11 +23,12 @@ from bot.inference.torchhub import load_hub_classifier
 
 MAX_TOP = 20
 MAX_LABELS, MAX_LABEL_CHARS = 25, 100
-_is_matcher = re.compile(r"((Alt|Chinese)?CLIP|MetaClip2|Siglip)Model").fullmatch
+_MATCHERS = "((Alt|Chinese)?CLIP|MetaClip2|Siglip)Model"
 """Models that tell how well texts fit a picture."""
+_is_matcher = re.compile(_MATCHERS).fullmatch
 _ACCEPTS = Accepts(
     "image classification models (…ForImageClassification, torchvision's, PyTorch Hub's, CLIPModel or SiglipModel)",
-    lambda name: _is_matcher(name) or re.fullmatch(r"\w+ForImageClassification(WithTeacher)?", name),
+    re.compile(rf"{_MATCHERS}|\w+ForImageClassification(WithTeacher)?").fullmatch,
     FOLDERS | {"torchvision", "torchhub"},
     tag="image-classification",
 )

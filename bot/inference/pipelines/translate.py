@@ -116,6 +116,11 @@ class TranslateSettings(TaskSettings):
         return tuple(dict.fromkeys(pair.model for pair in self.pairs))
 
     @property
+    def defaults(self) -> tuple[str, ...]:
+        """Return the models of all pairs: each is the only one for its languages."""
+        return self.references
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """Return the codes of the languages that can be translated into."""
         return tuple(dict.fromkeys(pair.to for pair in self.pairs))
