@@ -11,11 +11,13 @@ import typer
 
 from bot.cli import host, models, show
 from bot.cli.session import Session, stdin_lines
+from bot.cli.show import harmless
 from bot.errors import BadInput
 from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings
 from bot.inference.pipelines.imagine import MAX_SEED, ImagineRequest, ImagineSettings, read_size
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentSettings
 from bot.inference.pipelines.translate import TranslateRequest, TranslateSettings
+from bot.inference.settings import ModelSettings
 
 app = typer.Typer(
     name="hubcord",
@@ -36,7 +38,7 @@ Texts = Annotated[list[str], typer.Argument(help="Texts; a single - reads lines 
 def sentiment(texts: Texts, model: Model = None, config: Config = None, json: Json = False) -> None:
     """Tell the sentiment of each text."""
     with Session.open(config, json=json) as session:
-        reference = model or session.settings.task(SentimentSettings).models[0]
+        reference = _chosen(model, session.settings.task(SentimentSettings))
         requests = (_make(SentimentRequest, model=reference, text=text) for text in _lines(texts))
         session.run("sentiment", requests, show.sentiment)
 
@@ -52,7 +54,7 @@ def classify(
     """Name what each picture shows."""
     with Session.open(config, json=json) as session:
         settings = session.settings.task(ClassifySettings)
-        reference = model or settings.models[0]
+        reference = _chosen(model, settings)
         requests = (_make(_read_picture, path, settings, model=reference, top=top) for path in files)
         session.run("classify", requests, show.classify, names=[str(path) for path in files])
 
@@ -76,7 +78,7 @@ def imagine(
         width, height = read_size(size) if size else (None, None)
         _make_folder(out)
         options: dict[str, Any] = {
-            "model": model or session.settings.task(ImagineSettings).models[0],
+            "model": _chosen(model, session.settings.task(ImagineSettings)),
             "negative": negative, "steps": steps, "guidance": guidance, "count": count,
             "width": width, "height": height,
         }  # fmt: skip
@@ -115,6 +117,11 @@ def translate(
         session.run("translate", requests, show.translate)
 
 
+def _chosen(model: str | None, settings: ModelSettings) -> str:
+    """Return the model that was named, whatever it is, else the default."""
+    return settings.models[0] if model is None else model
+
+
 def _lines(texts: list[str]) -> Iterable[str]:
     return stdin_lines() if texts == ["-"] else texts
 
@@ -145,3 +152,12 @@ def _read_picture(path: Path, settings: ClassifySettings, *, model: str, top: in
 
 app.add_typer(host.app)
 app.add_typer(models.app)
+
+
+def run() -> int:
+    """Do what the command line says and return the exit code; a mistake in it is one line."""
+    try:
+        return app(standalone_mode=False) or 0
+    except typer.TyperException as error:
+        typer.echo(harmless(error.format_message()), err=True)
+        return error.exit_code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json as jsonlib
-import time
 from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
@@ -14,11 +13,11 @@ import typer
 
 from bot.cli.session import complain, exit_code
 from bot.errors import UserError
+from bot.texts import translate as _
 
 app = typer.Typer()
 Config = Annotated[Path | None, typer.Option(help="Configuration file; without it config.toml, if there is one.")]
 _MARKS = {"ok": ("✓", typer.colors.GREEN), "warning": ("!", typer.colors.YELLOW), "error": ("✗", typer.colors.RED)}
-_STALE_HEARTBEATS = 4
 
 
 @app.command()
@@ -73,20 +72,22 @@ def health(config: Config = None) -> None:
     """Exit with 0 while a bot with this configuration is connected (for the container's health check)."""
     from bot.compose import make_store
     from bot.config import load_settings
-    from bot.serve import HEARTBEAT, HEARTBEAT_S
+    from bot.heartbeat import is_connected
 
-    async def age_s() -> float:
+    async def look() -> bool:
         store = make_store(load_settings(config))
         try:
-            return time.time() - (await store.value(HEARTBEAT) or 0.0)
+            return await is_connected(store)
         finally:
             await store.close()
 
     try:
-        alive = asyncio.run(age_s()) < _STALE_HEARTBEATS * HEARTBEAT_S
+        connected = asyncio.run(look())
     except UserError as error:
         _give_up(error)
-    raise typer.Exit(0 if alive else 1)
+    if not connected:
+        complain(_("No bot with this configuration is connected."))
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from bot.bundled.catalog import CACHE_VARIABLE
 from bot.bundled.prepare import prepare
 from bot.cli.app import app
 from bot.jobs.sql_store import SqlStore
-from bot.serve import HEARTBEAT
+from bot.heartbeat import HEARTBEAT
 from tests.inference.tiny_models import tiny_classifier
 
 cli = CliRunner()
