@@ -12,6 +12,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from bot.cli.session import complain, exit_code
+from bot.cli.show import harmless
+from bot.doctor.check import Check
 from bot.errors import UserError
 from bot.texts import translate as _
 
@@ -55,16 +57,27 @@ def demo(
 @app.command()
 def doctor(config: Config = None, json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Check that `hubcord run` would work, and say what to do where it wouldn't."""
-    from bot.doctor import examine
+    from bot.doctor.examine import examine
 
-    findings = list(examine(config))
+    async def look() -> list[Check]:
+        checks = []
+        async for check in examine(config):
+            checks.append(check)
+            if not json:
+                typer.echo(_line(check))
+        return checks
+
+    checks = asyncio.run(look())
+    works = all(check.state != "error" for check in checks)
     if json:
-        typer.echo(jsonlib.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
-    else:
-        for finding in findings:
-            mark, colour = _MARKS[finding.level]
-            typer.echo(f"{typer.style(mark, fg=colour)} {finding.about}: {finding.text}")
-    raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
+        typer.echo(jsonlib.dumps({"ok": works, "checks": [asdict(check) for check in checks]}, ensure_ascii=False))
+    raise typer.Exit(0 if works else 1)
+
+
+def _line(check: Check) -> str:
+    mark, colour = _MARKS[check.state]
+    advice = f"\n  → {check.advice}" if check.advice else ""
+    return f"{typer.style(mark, fg=colour)} {harmless(f'{check.name}: {check.text}{advice}')}"
 
 
 @app.command()

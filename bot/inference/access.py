@@ -9,7 +9,10 @@ from typing import Any
 from bot.errors import ModelUnavailable, brief
 from bot.inference.reference import ModelReference
 
-NO_SAFETENSORS = "It has no weights in safetensors form. Other forms can run code, so they are never loaded."
+NO_SAFETENSORS = (
+    "It has no weights in safetensors form. Other forms can run code, so they are never loaded. "
+    "1. Look for a revision or another repository that has them. 2. Write that into the configuration."
+)
 _TOKEN = "give hubcord a token of an account that may: set HF_TOKEN, or run `hf auth login`"  # noqa: S105
 _HINTS = {
     "GatedRepoError": f"Its licence must be accepted first. 1. Accept it at {{page}} . 2. Then {_TOKEN}.",

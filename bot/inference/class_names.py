@@ -1,21 +1,18 @@
-"""Read from a library's source which classes it maps: importing it takes seconds, and torch."""
+"""Read from a library's source which classes it maps something to."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
+
+from bot.inference.source import package_source, parsed
 
 
 @lru_cache
 def mapped_classes(package: str, file: str, mapping: str) -> frozenset[str]:
     """Return the names of the classes that a module-level `mapping` in a `file` of a package leads to."""
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        return frozenset()
-    tree = ast.parse((Path(spec.origin).parent / file).read_text(encoding="utf-8"))
+    tree = parsed(package_source(package) / file)
     return frozenset(name for value in _values(tree, mapping) for name in _names(value))
 
 

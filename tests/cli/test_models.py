@@ -64,8 +64,8 @@ class Shell:
         assert TOKEN not in out + err
         return out, err
 
-    def json(self, *arguments: str, token: str = "") -> Any:
-        return json.loads(self(*arguments, "--json", token=token)[0])
+    def json(self, *arguments: str, token: str = "", code: int = 0) -> Any:
+        return json.loads(self(*arguments, "--json", token=token, code=code)[0])
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_model_is_described_before_its_weights_are_fetched(hub: LoopbackHub, m
 
 
 def test_a_gated_model_is_described_as_far_as_the_hub_shows_it(models: Shell) -> None:
-    shut = models.json("info", "hf:org/gated")
+    shut = models.json("info", "hf:org/gated", code=1)
     assert (shut["gated"], shut["licence"]) == (True, "apache-2.0")
     assert "licence must be accepted" in shut["trouble"]
     assert models.json("info", "hf:org/gated", token=TOKEN)["trouble"] == ""
@@ -95,7 +95,8 @@ def test_a_builder_of_torchvision_is_described(models: Shell) -> None:
     card = models.json("info", "torchvision:ResNet50_Weights.IMAGENET1K_V2")
     assert (card["kind"], card["revision"], card["cached"]) == ("resnet50", "IMAGENET1K_V2", False)
     assert card["weights"]["parameters"] == {"F32": 25_557_032}
-    assert "no classification model" in models("info", "torchvision:nothing", code=1)[1]
+    assert "torchvision has no" in models("info", "torchvision:nothing", code=1)[0]
+    assert "There is no such folder" in models("info", "path:nowhere", code=1)[0]
 
 
 def test_what_is_pulled_is_listed_and_takes_room_until_it_is_removed(hub: LoopbackHub, models: Shell) -> None:

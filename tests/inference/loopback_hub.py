@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,13 +38,14 @@ class Repository:
 
 @dataclass
 class Fault:
-    """Let `times` requests whose path contains `path` fail: by a status, or by a file that is cut or damaged."""
+    """Let `times` requests whose path contains `path` fail: by a status, by hanging, or by a cut or damaged file."""
 
     path: str
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     cut_after: int = 0
     damaged: bool = False
+    hangs_s: float = 0
     times: int = 1_000
 
 
@@ -105,6 +107,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.requests.append(f"{self.command} {self.path}")
         self.hub.tokens.add((type(self).__bases__[0].__name__, self.token))
         self.fault = self.hub.fault(self.path)
+        if self.fault and self.fault.hangs_s:
+            time.sleep(self.fault.hangs_s)
+            self.close_connection = True
+            return
         if self.fault and self.fault.status:
             self.reply(self.fault.status, b"", **self.fault.headers)
             return
@@ -160,6 +166,9 @@ class _HubHandler(_Handler):
     def route(self, parts: list[str]) -> None:
         api = parts[:2] == ["api", "models"]
         name = "/".join(parts[2:4] if api else parts[:2])
+        if parts == ["api", "whoami-v2"]:
+            self._who()
+            return
         if api and not parts[2:]:
             self._search()
             return
@@ -170,6 +179,12 @@ class _HubHandler(_Handler):
             self._api(name, repository, parts[4:])
         else:
             self._resolve(name, repository, revision=parts[3], path="/".join(parts[4:]))
+
+    def _who(self) -> None:
+        if self.token in {repository.reader for repository in self.hub.repositories.values()} - {""}:
+            self._json({"type": "user", "name": "ada"})
+        else:
+            self.reply(401, X_Error_Message="Invalid credentials in Authorization header")
 
     def _search(self) -> None:
         wanted = parse_qs(urlsplit(self.path).query).get("search", [""])[0]
