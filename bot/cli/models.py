@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from bot.cli.fetching import fetch_all
 from bot.cli.pin import branch, difference, pinned
 from bot.cli.session import Session
 from bot.config import DEFAULT_FILE, Settings
-from bot.errors import BadInput
+from bot.errors import BadInput, ModelUnavailable
 from bot.inference.accepts import ANYTHING, Accepts
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.registry import TASKS
@@ -82,14 +82,21 @@ def pin(
     config: Config = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
 ) -> None:
-    """Write the newest commit of each hf: model into the configuration file, and show the difference."""
-    from bot.inference.cards import model_info
+    """Write the newest commit of each hf: model into the configuration file, and show the difference.
 
-    def newest(reference: ModelReference) -> str:
-        return str(model_info(ModelReference("hf", reference.name, branch(reference))).sha)
+    What can't be asked about, or has no safetensors there, stays as it is.
+    """
+    from bot.inference.cards import newest_commit
+
+    def newest(reference: ModelReference) -> str | None:
+        try:
+            return newest_commit(replace(reference, revision=branch(reference)))
+        except ModelUnavailable as error:
+            session.fail(reference.text, error)
+            return None
 
     path = config or DEFAULT_FILE
-    with Session.open(path, json=False):
+    with Session.open(path, json=False) as session:
         before = path.read_text(encoding="utf-8")
         after = pinned(before, newest)
         typer.echo(difference(before, after, str(path)) or _("Everything is pinned to its newest commit."))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bot.bundled.catalog import bundled_path
 from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import ANYTHING, Accepts, architectures
-from bot.inference.access import why_not
+from bot.inference.access import NO_SAFETENSORS, unavailable, why_not
 from bot.inference.builder_facts import builder_facts
 from bot.inference.fetch import CARD, describe, needed_files, read_config
 from bot.inference.hub import local_folder, read_meta
@@ -124,6 +124,14 @@ def model_info(reference: ModelReference) -> ModelInfo:
         return HfApi().model_info(reference.name, revision=reference.revision)
     except (httpx2.HTTPError, OSError, ValueError) as error:
         raise why_not(reference, error) from error
+
+
+def newest_commit(reference: ModelReference) -> str:
+    """Return the newest commit of a branch; raise ModelUnavailable when it has no weights in safetensors form."""
+    info = model_info(reference)
+    if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or ()):
+        raise unavailable(reference, NO_SAFETENSORS)
+    return str(info.sha)
 
 
 def _with_info(card: Card, info: ModelInfo) -> Card:

@@ -14,7 +14,7 @@ import pytest
 from bot.cli.pin import difference, pinned, references_in
 from tests.inference.finding import TOKEN, hub_environment
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
-from tests.inference.tiny_models import tiny_classifier, tiny_sentiment
+from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
 
 CARD = "---\nlicense: apache-2.0\nlanguage: en\n---\n# Moods\n\nMeant for short texts.\n"
 CONFIG = """
@@ -155,6 +155,20 @@ def test_pinning_writes_the_newest_commits_and_shows_the_difference(hub: Loopbac
         "org/gated", f"org/gated@{gated}"
     )
     assert "Everything is pinned" in models("pin")[0]
+
+
+def test_what_cannot_be_pinned_stays_as_it_is(hub: LoopbackHub, models: Shell) -> None:
+    """One that is gone, and one whose newest commit has no safetensors any more."""
+    hub.add("org/pickled", only_pickle(Path(models._folder) / "pickled"))
+    config = Path(models._folder) / "config.toml"
+    config.write_text(CONFIG + f'# "hf:org/pickled@{"a" * 40}", "hf:org/nothing@main"\n', encoding="utf-8")
+    _, err = models("pin", code=1)
+    assert f"hf:org/pickled@{'a' * 40}: This model isn't available" in err
+    assert "It has no weights in safetensors form" in err
+    assert "hf:org/nothing@main: This model isn't available" in err
+    pinned_text = config.read_text(encoding="utf-8")
+    assert f'# "hf:org/pickled@{"a" * 40}", "hf:org/nothing@main"' in pinned_text
+    assert hub.repositories["org/sentiment"].sha in pinned_text
 
 
 def test_searching(hub: LoopbackHub, models: Shell) -> None:
