@@ -91,7 +91,7 @@ def _of_builder(card: Card, reference: ModelReference, accepts: Accepts) -> Card
         accepts.check(reference, {})
         facts = builder_facts(reference)
     except ModelUnavailable as error:
-        return replace(card, trouble=str(error.values["hint"]))
+        return replace(card, trouble=_hint(reference, error))
     fits = accepts.tag in ("", facts.tag)
     size_bytes = int(facts.meta.get("_file_size", 0) * (1 << 20))
     return replace(
@@ -157,7 +157,7 @@ def _with_small_files(card: Card, reference: ModelReference, accepts: Accepts) -
         sizes = {file.path: file.size for file in files if file.path.endswith(".safetensors")}
         return replace(card, weights=_fetched_weights(reference, folder.name, sizes))
     except ModelUnavailable as error:
-        return replace(card, trouble=card.trouble or str(error.values["hint"]))
+        return replace(card, trouble=card.trouble or _hint(reference, error))
 
 
 def _fetched_weights(reference: ModelReference, commit: str, sizes: Mapping[str, int]) -> Weights:
@@ -188,8 +188,13 @@ def _trouble(reference: ModelReference, config: Mapping[str, Any], accepts: Acce
     try:
         accepts.check(reference, config)
     except ModelUnavailable as error:
-        return str(error.values["hint"])
+        return _hint(reference, error)
     return ""
+
+
+def _hint(reference: ModelReference, error: ModelUnavailable) -> str:
+    """Return what an error tells the host, without the reference: a card has that anyway."""
+    return str(error.values["hint"]).removeprefix(f"{reference.text}: ")
 
 
 def _read_card(folder: Path) -> tuple[dict[str, Any], str]:

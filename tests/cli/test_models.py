@@ -122,6 +122,18 @@ def test_what_is_pulled_is_listed_and_takes_room_until_it_is_removed(hub: Loopba
     assert hub.requests == []
 
 
+def test_damaged_folders_are_listed_as_such(models: Shell, tmp_path: Path) -> None:
+    for name, file, content in (("a", "config.json", "{half"), ("b", "model.safetensors", "half")):
+        tiny_sentiment(tmp_path / name)
+        (tmp_path / name / file).write_text(content, encoding="utf-8")
+    (tmp_path / "config.toml").write_text('[sentiment]\nmodels = ["path:a", "path:b"]\n', encoding="utf-8")
+    listed = models.json("list")[:2]
+    assert [(card["trouble"][:27], card["loads"]) for card in listed] == [
+        ("Its files can't be read (JS", False)
+    ] * 1 + [("Its files can't be read (er", False)]
+    assert "Its configuration can't be read" in models("pull", "path:a", code=1)[1]
+
+
 def test_pulling_all_goes_on_after_one_that_fails_and_says_so(hub: LoopbackHub, models: Shell) -> None:
     (Path(models._folder) / "config.toml").write_text(
         CONFIG + '[imagine]\nmodels = ["path:nowhere"]\n[[translate.pairs]]\nfrom = "en"\nto = "de"\n'

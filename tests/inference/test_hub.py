@@ -67,6 +67,13 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
     assert "no config.json" in error.value.values["hint"]
 
 
+def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{half", encoding="utf-8")
+    with pytest.raises(ModelUnavailable) as error:
+        find_model(f"path:{tmp_path}")
+    assert "Its configuration can't be read (JSONDecodeError" in error.value.values["hint"]
+
+
 def test_bundled_models_show_their_revision() -> None:
     prepare(["minilm-sentiment"])
     files = find_model("bundled:minilm-sentiment")
