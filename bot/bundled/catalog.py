@@ -84,7 +84,7 @@ def bundled_path(name: str, *, cache: Path | None = None) -> Path:
         )
     if not is_whole(folder):
         raise ModelUnavailable(
-            'Files of the bundled model "{name}" are damaged. Run `hubcord prepare` to make them anew.', name=name
+            'Files of the bundled model "{name}" are damaged, or of an older hubcord. Run `hubcord prepare`.', name=name
         )
     return folder
 
