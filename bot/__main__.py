@@ -8,9 +8,9 @@ import sys
 def main() -> None:
     """Read the command line and do what it says."""
     try:
-        from bot.cli.app import app
+        from bot.cli.app import run
 
-        app()
+        sys.exit(run())
     except KeyboardInterrupt:  # Ctrl-C while the imports go on
         sys.exit(130)
 

@@ -74,16 +74,20 @@ class Bot(commands.AutoShardedBot):
             self.owner_ids = owners_of(self.application)
         await self.defaults.load()
         await self.owners.load()
-        without_model = self.settings.tasks.keys() - self.settings.offered.keys()
-        for module in pkgutil.iter_modules(cogs.__path__):
-            if module.name not in without_model:
-                await self.load_extension(f"cogs.{module.name}")
+        await self.load_cogs()
         try:
             await self.sync_if_changed()
         except discord.DiscordException as error:  # the commands of before still work
             log.warning("the commands couldn't be registered: %s", error)
         for job in self._unanswered:
             self.replies.resume(job)
+
+    async def load_cogs(self) -> None:
+        """Load every cog, found by its file, but for those of tasks without a model."""
+        without_model = self.settings.tasks.keys() - self.settings.offered.keys()
+        for module in pkgutil.iter_modules(cogs.__path__):
+            if module.name not in without_model:
+                await self.load_extension(f"cogs.{module.name}")
 
     async def on_message(self, _message: discord.Message, /) -> None:
         """Do nothing: messages only come along with their deletions, which are listened for."""
@@ -97,11 +101,14 @@ class Bot(commands.AutoShardedBot):
 
     async def sync_if_changed(self) -> bool:
         """Register the commands with Discord if they differ from what was registered last; say whether they did."""
-        fingerprint = self._fingerprint()
-        if await self.store.value(_SYNCED) == fingerprint:
-            return False
-        await self.sync_commands()
-        return True
+        changed = await self.commands_changed()
+        if changed:
+            await self.sync_commands()
+        return changed
+
+    async def commands_changed(self) -> bool:
+        """Say whether the commands differ from what was registered with Discord last."""
+        return bool(await self.store.value(_SYNCED) != self._fingerprint())
 
     async def sync_commands(self) -> None:
         """Register the commands with Discord: in the configured guilds, or everywhere."""

@@ -230,11 +230,16 @@ def discord_token(environment: Mapping[str, str] = os.environ) -> SecretStr:
     token = environment.get(TOKEN_VARIABLE, "").strip()
     if not token:
         raise ConfigError(_HOW_TO_CONNECT, variable=TOKEN_VARIABLE)
+    if not _TOKEN.fullmatch(token):
+        raise ConfigError(
+            "{variable} is no token: they have letters, digits and a few signs. Copy it anew.", variable=TOKEN_VARIABLE
+        )
     return SecretStr(token)
 
 
-_HOW_TO_CONNECT = """There is no {variable} in the environment. To get a token:
-  1. Open https://discord.com/developers/applications, make an application, then Bot > Reset Token.
+_TOKEN = re.compile(r"[\w.+/=-]+", re.ASCII)
+_HOW_TO_CONNECT = """There is no {variable} in the environment.
+  1. To get a token, open https://discord.com/developers/applications, make an application, then Bot > Reset Token.
   2. Start the bot with it:  {variable}=... hubcord run
   3. Invite it: OAuth2 > URL Generator, scopes "bot" and "applications.commands", permissions
      "View Channels", "Send Messages", "Embed Links" and "Attach Files" (permissions=52224).

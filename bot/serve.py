@@ -21,11 +21,10 @@ from bot.config import Settings, discord_token, load_settings
 from bot.engine import Engine
 from bot.errors import UserError
 from bot.fetch_ahead import FetchAhead, default_models
+from bot.heartbeat import HEARTBEAT, HEARTBEAT_S
 from bot.jobs.lock import alone_with
 
 log = logging.getLogger(__name__)
-HEARTBEAT = "alive_at"
-HEARTBEAT_S = 15.0
 _LAST_WORD_S = 2.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

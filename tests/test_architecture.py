@@ -84,7 +84,7 @@ def test_heavy_libraries_are_imported_inside_functions_only() -> None:
 
 
 def test_only_inference_knows_heavy_libraries() -> None:
-    inside = ("bot/inference/", "bot/bundled/", "bot/cli/", "bot/doctor.py")
+    inside = ("bot/inference/", "bot/bundled/", "bot/cli/", "bot/doctor/")
     outside = [path for path in MODULES if not _name(path).startswith(inside)]
     assert {_name(path): found for path in outside if (found := HEAVY & set(_imports(path)))} == {}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,38 @@ def test_the_example_has_every_key_with_its_default() -> None:
         for key in keys - {"models", "pairs"}:
             default = getattr(values, key)
             assert shown[table][key] == (list(default) if isinstance(default, tuple) else default), (table, key)
+
+
+def _alternatives(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where each commented alternative begins and ends, in lines: a model in a list, or a table."""
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r'\s*# "\w+:', line):
+            yield number, number + 1
+        elif line.startswith("# [["):
+            yield number, next((n for n in range(number, len(lines)) if not lines[n].startswith("#")), len(lines))
+
+
+def _uncommented(text: str, *places: tuple[int, int]) -> str:
+    taken = {number for start, end in places for number in range(start, end)}
+    return "\n".join(
+        line.replace("# ", "", 1) if number in taken else line for number, line in enumerate(text.splitlines())
+    )
+
+
+def test_each_alternative_of_the_example_is_valid_and_adds_a_model() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    before = parse_settings(tomllib.loads(text))
+    places = list(_alternatives(text))
+    assert len(places) > 10
+    for place in places:
+        after = parse_settings(tomllib.loads(_uncommented(text, place)))
+        (added,) = {r for t in after.tasks.values() for r in t.references} - {
+            r for t in before.tasks.values() for r in t.references
+        }
+        described = " ".join(text.splitlines()[place[0] : place[1]]).partition(f'"{added}"')[2]
+        assert re.search(r"\w.*, \d+(\.\d+)? GB$", described), added
+    assert parse_settings(tomllib.loads(_uncommented(text, *places)))
 
 
 def test_without_a_file_the_bundled_models_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ A prepared folder is an ordinary folder in hub format, in the user's cache; `bot
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from bot.errors import ModelUnavailable
 
 CACHE_VARIABLE = "HUBCORD_CACHE"
 STAMP = "hubcord.stamp"
+DESCRIPTION = "hubcord.json"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,20 @@ def bundled_path(name: str, *, cache: Path | None = None) -> Path:
         raise ModelUnavailable(
             'The bundled model "{name}" is not prepared yet. Run `make venv` or `hubcord prepare`.', name=name
         )
+    if not is_whole(folder):
+        raise ModelUnavailable(
+            'Files of the bundled model "{name}" are damaged, or of an older hubcord. Run `hubcord prepare`.', name=name
+        )
     return folder
+
+
+def is_whole(folder: Path) -> bool:
+    """Say whether a prepared folder's files have the sizes that they were made with."""
+    try:
+        sizes: dict[str, int] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["file_bytes"]
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def bundled_model(name: str) -> BundledModel:

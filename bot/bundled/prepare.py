@@ -21,10 +21,12 @@ from bot.bundled import classify, sentiment, translate
 from bot.bundled.catalog import (
     BUNDLED,
     CACHE_VARIABLE,
+    DESCRIPTION,
     STAMP,
     BundledModel,
     bundled_model,
     cache_root,
+    is_whole,
     prepared_folder,
     source_folder,
 )
@@ -39,7 +41,6 @@ Report = Callable[[str], None]
 
 DELTA = "delta.safetensors"
 CARD = "README.md"
-DESCRIPTION = "hubcord.json"
 
 
 def _silent(_: str) -> None:
@@ -85,7 +86,7 @@ def _prepare(model: BundledModel, folder: Path, report: Report) -> Path:
 
 def _is_current(folder: Path, stamp: str) -> bool:
     try:
-        return (folder / STAMP).read_text(encoding="utf-8") == stamp
+        return (folder / STAMP).read_text(encoding="utf-8") == stamp and is_whole(folder)
     except FileNotFoundError:
         return False
 
@@ -139,18 +140,25 @@ def _write_model(model: BundledModel, target: Path) -> None:
 
 
 def _describe(model: BundledModel, target: Path) -> None:
-    """Write the model card and hubcord.json, which tells the bot what the folder is for.
+    """Write the model card, and hubcord.json, which says what the folder is for and how large its files are.
 
     What a complete source folder says in its own hubcord.json is kept.
     """
-    path = target / DESCRIPTION
-    description = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"version": "1"}
-    description |= {"task": model.task, "revision": expected_revision(model)}
-    if model.task == "translate":
-        description |= dict(zip(("from", "to"), model.languages, strict=True))
-    path.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     card = source_folder(model.name) / CARD
     if card.is_file():
         shutil.copyfile(card, target / CARD)
     for file in target.rglob("*.safetensors"):  # written for their owner only; a bot in a container may be another
         file.chmod(0o644)
+    path = target / DESCRIPTION
+    description = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"version": "1"}
+    description |= {"task": model.task, "revision": expected_revision(model)}
+    if model.task == "translate":
+        description |= dict(zip(("from", "to"), model.languages, strict=True))
+    description["file_bytes"] = _sizes(target)
+    path.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Return the size of each file but hubcord.json, by its name within the folder."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != DESCRIPTION]
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}

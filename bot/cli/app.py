@@ -11,6 +11,7 @@ import typer
 
 from bot.cli import host, models, show
 from bot.cli.session import Session, stdin_lines
+from bot.cli.show import harmless
 from bot.errors import BadInput
 from bot.inference.picture_task import PictureRequest, PictureSettings
 from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
@@ -19,6 +20,7 @@ from bot.inference.pipelines.detect import MAX_CONFIDENCE, DetectRequest, Detect
 from bot.inference.pipelines.imagine import MAX_SEED, ImagineRequest, ImagineSettings, read_size
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentSettings
 from bot.inference.pipelines.translate import TranslateRequest, TranslateSettings
+from bot.inference.settings import ModelSettings
 
 app = typer.Typer(
     name="hubcord",
@@ -40,7 +42,7 @@ Texts = Annotated[list[str], typer.Argument(help="Texts; a single - reads lines 
 def sentiment(texts: Texts, model: Model = None, config: Config = None, json: Json = False) -> None:
     """Tell the sentiment of each text."""
     with Session.open(config, json=json) as session:
-        reference = model or session.settings.task(SentimentSettings).models[0]
+        reference = _chosen(model, session.settings.task(SentimentSettings))
         requests = (_make(SentimentRequest, model=reference, text=text) for text in _lines(texts))
         session.run("sentiment", requests, show.sentiment)
 
@@ -57,7 +59,7 @@ def classify(
     """Name what each picture shows."""
     with Session.open(config, json=json) as session:
         settings, own = session.settings.task(ClassifySettings), read_labels(labels)
-        reference = model or settings.choose_for(own, None)
+        reference = settings.choose_for(own, None) if model is None else model
         options: dict[str, Any] = {"model": reference, "top": top or min(len(own), MAX_TOP) or 5, "labels": own}
         requests = (_make(_read_picture, ClassifyRequest, path, settings, **options) for path in files)
         session.run("classify", requests, show.classify, names=[str(path) for path in files])
@@ -77,7 +79,7 @@ def detect(
     """Find and count what is in each picture."""
     with Session.open(config, json=json) as session:
         settings = session.settings.task(DetectSettings)
-        options = {"model": model or settings.choose(None), "confidence": confidence or settings.confidence}
+        options = {"model": _chosen(model, settings), "confidence": confidence or settings.confidence}
         if out is not None:
             _make_folder(out)
         requests = (_make(_read_picture, DetectRequest, path, settings, **options) for path in files)
@@ -89,7 +91,7 @@ def describe(files: Pictures, model: Model = None, config: Config = None, json: 
     """Say in words what each picture shows."""
     with Session.open(config, json=json) as session:
         settings = session.settings.task(DescribeSettings)
-        reference = model or settings.choose(None)
+        reference = _chosen(model, settings)
         requests = (_make(_read_picture, DescribeRequest, path, settings, model=reference) for path in files)
         session.run("describe", requests, show.describe, names=[str(path) for path in files])
 
@@ -113,7 +115,7 @@ def imagine(
         width, height = read_size(size) if size else (None, None)
         _make_folder(out)
         options: dict[str, Any] = {
-            "model": model or session.settings.task(ImagineSettings).models[0],
+            "model": _chosen(model, session.settings.task(ImagineSettings)),
             "negative": negative, "steps": steps, "guidance": guidance, "count": count,
             "width": width, "height": height,
         }  # fmt: skip
@@ -152,6 +154,11 @@ def translate(
         session.run("translate", requests, show.translate)
 
 
+def _chosen(model: str | None, settings: ModelSettings) -> str:
+    """Return the model that was named, whatever it is, else the default."""
+    return settings.choose(None) if model is None else model
+
+
 def _lines(texts: list[str]) -> Iterable[str]:
     return stdin_lines() if texts == ["-"] else texts
 
@@ -181,3 +188,12 @@ def _read_picture(kind: type[PictureRequest], path: Path, settings: PictureSetti
 
 app.add_typer(host.app)
 app.add_typer(models.app)
+
+
+def run() -> int:
+    """Do what the command line says and return the exit code; a mistake in it is one line."""
+    try:
+        return app(standalone_mode=False) or 0
+    except typer.TyperException as error:
+        typer.echo(harmless(error.format_message()), err=True)
+        return error.exit_code

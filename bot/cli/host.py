@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json as jsonlib
-import time
 from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
@@ -13,12 +12,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from bot.cli.session import complain, exit_code
+from bot.cli.show import harmless
+from bot.doctor.check import Check
 from bot.errors import UserError
+from bot.texts import translate as _
 
 app = typer.Typer()
 Config = Annotated[Path | None, typer.Option(help="Configuration file; without it config.toml, if there is one.")]
 _MARKS = {"ok": ("✓", typer.colors.GREEN), "warning": ("!", typer.colors.YELLOW), "error": ("✗", typer.colors.RED)}
-_STALE_HEARTBEATS = 4
 
 
 @app.command()
@@ -56,16 +57,27 @@ def demo(
 @app.command()
 def doctor(config: Config = None, json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Check that `hubcord run` would work, and say what to do where it wouldn't."""
-    from bot.doctor import examine
+    from bot.doctor.examine import examine
 
-    findings = list(examine(config))
+    async def look() -> list[Check]:
+        checks = []
+        async for check in examine(config):
+            checks.append(check)
+            if not json:
+                typer.echo(_line(check))
+        return checks
+
+    checks = asyncio.run(look())
+    works = all(check.state != "error" for check in checks)
     if json:
-        typer.echo(jsonlib.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
-    else:
-        for finding in findings:
-            mark, colour = _MARKS[finding.level]
-            typer.echo(f"{typer.style(mark, fg=colour)} {finding.about}: {finding.text}")
-    raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
+        typer.echo(jsonlib.dumps({"ok": works, "checks": [asdict(check) for check in checks]}, ensure_ascii=False))
+    raise typer.Exit(0 if works else 1)
+
+
+def _line(check: Check) -> str:
+    mark, colour = _MARKS[check.state]
+    advice = f"\n  → {check.advice}" if check.advice else ""
+    return f"{typer.style(mark, fg=colour)} {harmless(f'{check.name}: {check.text}{advice}')}"
 
 
 @app.command()
@@ -73,20 +85,22 @@ def health(config: Config = None) -> None:
     """Exit with 0 while a bot with this configuration is connected (for the container's health check)."""
     from bot.compose import make_store
     from bot.config import load_settings
-    from bot.serve import HEARTBEAT, HEARTBEAT_S
+    from bot.heartbeat import is_connected
 
-    async def age_s() -> float:
+    async def look() -> bool:
         store = make_store(load_settings(config))
         try:
-            return time.time() - (await store.value(HEARTBEAT) or 0.0)
+            return await is_connected(store)
         finally:
             await store.close()
 
     try:
-        alive = asyncio.run(age_s()) < _STALE_HEARTBEATS * HEARTBEAT_S
+        connected = asyncio.run(look())
     except UserError as error:
         _give_up(error)
-    raise typer.Exit(0 if alive else 1)
+    if not connected:
+        complain(_("No bot with this configuration is connected."))
+        raise typer.Exit(1)
 
 
 @app.command()

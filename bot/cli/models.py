@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,10 +13,11 @@ from bot.cli.fetching import fetch_all
 from bot.cli.pin import branch, difference, pinned
 from bot.cli.session import Session
 from bot.config import DEFAULT_FILE, Settings
-from bot.errors import BadInput
+from bot.errors import BadInput, ModelUnavailable
 from bot.inference.accepts import ANYTHING, Accepts
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.registry import TASKS
+from bot.inference.sizes import for_people
 from bot.texts import translate as _
 
 app = typer.Typer(name="models", no_args_is_help=True, help="See, fetch, pin and remove models.")
@@ -28,7 +28,7 @@ Reference = Annotated[str, typer.Argument(metavar="REF", help="Model reference."
 
 @app.command(name="list")
 def list_models(config: Config = None, json: Json = False) -> None:
-    """Show the configured models: here or not, size, memory, licence."""
+    """Show the configured models: here or not, size, memory, licence, and whether they fit into this device."""
     from bot.inference.cards import local_card
 
     with Session.open(config, json=json) as session:
@@ -56,6 +56,8 @@ def info(reference: Reference, config: Config = None, json: Json = False) -> Non
             show.print_json(show.as_json(card, device))
         else:
             show.print_card(card, device)
+        if card.trouble:
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -80,14 +82,21 @@ def pin(
     config: Config = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
 ) -> None:
-    """Write the newest commit of each hf: model into the configuration file, and show the difference."""
-    from bot.inference.cards import model_info
+    """Write the newest commit of each hf: model into the configuration file, and show the difference.
 
-    def newest(reference: ModelReference) -> str:
-        return str(model_info(ModelReference("hf", reference.name, branch(reference))).sha)
+    What can't be asked about, or has no safetensors there, stays as it is.
+    """
+    from bot.inference.cards import newest_commit
+
+    def newest(reference: ModelReference) -> str | None:
+        try:
+            return newest_commit(replace(reference, revision=branch(reference)))
+        except ModelUnavailable as error:
+            session.fail(reference.text, error)
+            return None
 
     path = config or DEFAULT_FILE
-    with Session.open(path, json=False):
+    with Session.open(path, json=False) as session:
         before = path.read_text(encoding="utf-8")
         after = pinned(before, newest)
         typer.echo(difference(before, after, str(path)) or _("Everything is pinned to its newest commit."))
@@ -105,15 +114,13 @@ def remove(reference: Reference) -> None:
         if parsed.scheme != "hf":
             raise BadInput("Only hf: models are in the Hub's cache.")
         freed = remove_cached(parsed)
-        typer.echo(_("{size} freed.", size=show.megabytes(freed)) if freed else _("It isn't in the cache."))
+        typer.echo(_("{size} freed.", size=for_people(freed)) if freed else _("It isn't in the cache."))
 
 
 @app.command()
 def du(config: Config = None, json: Json = False) -> None:
     """Show what the cached models take on the disk, and whether they are configured."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    from bot.inference.hub_cache import cached_models
+    from bot.inference.hub_cache import cached_models, free_bytes
 
     with Session.open(config, json=json) as session:
         tasks = session.settings.tasks.values()
@@ -123,12 +130,11 @@ def du(config: Config = None, json: Json = False) -> None:
             show.print_json([{**asdict(model), "configured": model.name in configured} for model in models])
             return
         rows = [
-            (model.name, show.megabytes(model.size_bytes), _("configured") if model.name in configured else "")
+            (model.name, for_people(model.size_bytes), _("configured") if model.name in configured else "")
             for model in models
         ]
-        folder = next(path for path in (Path(HF_HUB_CACHE), *Path(HF_HUB_CACHE).parents) if path.exists())
-        free = show.megabytes(shutil.disk_usage(folder).free)
-        rows.append((_("All"), show.megabytes(sum(model.size_bytes for model in models)), _("{free} free", free=free)))
+        free = for_people(free_bytes())
+        rows.append((_("All"), for_people(sum(model.size_bytes for model in models)), _("{free} free", free=free)))
         show.print_table((_("Model"), _("Size"), ""), rows)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from bot.inference.reference import ModelReference, parse_reference
 
@@ -23,9 +24,11 @@ def branch(reference: ModelReference) -> str | None:
     return None if _COMMIT.fullmatch(reference.revision or "") else reference.revision
 
 
-def pinned(toml: str, newest: Callable[[ModelReference], str]) -> str:
-    """Return a configuration with each Hub reference at the commit that `newest` tells."""
-    commits = {reference.text: f"hf:{reference.name}@{newest(reference)}" for reference in references_in(toml)}
+def pinned(toml: str, newest: Callable[[ModelReference], str | None]) -> str:
+    """Return a configuration with each Hub reference at the commit that `newest` tells, or as it is."""
+    commits = {
+        found.text: replace(found, revision=newest(found) or found.revision).text for found in references_in(toml)
+    }
     return _QUOTED.sub(lambda match: f"{match['quote']}{commits[match['text']]}{match['quote']}", toml)
 
 

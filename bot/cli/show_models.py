@@ -15,14 +15,27 @@ from rich.text import Text
 from bot.inference.cards import Card
 from bot.inference.device import Device
 from bot.inference.reference import shown_model
+from bot.inference.sizes import for_people
 from bot.texts import translate as _
 
 _out = Console(highlight=False)
 
 
+def fits(card: Card, device: Device) -> bool:
+    """Say whether a device has the memory for a model's weights, as far as both are known."""
+    room = device.memory_bytes()
+    return room is None or card.weights.memory_bytes(device) <= room
+
+
 def as_json(card: Card, device: Device, **more: Any) -> dict[str, Any]:
     """Return a card as plain values, with the memory that the model takes on a device."""
-    return {**more, **asdict(card), "memory_bytes": card.weights.memory_bytes(device), "device": device.name}
+    return {
+        **more,
+        **asdict(card),
+        "memory_bytes": card.weights.memory_bytes(device),
+        "device": device.name,
+        "loads": not card.trouble and fits(card, device),
+    }
 
 
 def print_json(value: Any) -> None:
@@ -38,8 +51,9 @@ def print_list(cards: Mapping[str, Sequence[Card]], device: Device) -> None:
     for task, models in cards.items():
         for number, card in enumerate(models):
             name = Text(shown_model(card.name, card.revision), "bold" if number == 0 else "")
-            size, memory = megabytes(card.weights.size_bytes), megabytes(card.weights.memory_bytes(device))
-            table.add_row(f"/{task}" if number == 0 else "", name, _state(card), size, memory, card.licence)
+            size, memory = for_people(card.weights.size_bytes), for_people(card.weights.memory_bytes(device))
+            state = _state(card, device)
+            table.add_row(f"/{task}" if number == 0 else "", name, state, size, memory, card.licence)
     _out.print(table)
     _out.print(Text(_("Bold: the default. Memory: of the weights on {device}.", device=device.name), "dim"))
 
@@ -54,11 +68,11 @@ def print_card(card: Card, device: Device) -> None:
         _("Licence"): card.licence,
         _("Languages"): ", ".join(card.languages),
         _("Parameters"): f"{card.weights.count / 1e6:.1f} M" if card.weights.count else "",
-        _("Size"): megabytes(card.weights.size_bytes),
-        _("Memory on {device}", device=device.name): megabytes(card.weights.memory_bytes(device)),
+        _("Size"): for_people(card.weights.size_bytes),
+        _("Memory on {device}", device=device.name): for_people(card.weights.memory_bytes(device)),
         _("Downloads"): "" if card.downloads is None else f"{card.downloads:,}",
         _("Gated"): "" if card.gated is None else _("yes") if card.gated else _("no"),
-        _("State"): _state(card),
+        _("State"): _state(card, device),
         _("Page"): card.page,
     }
     for fact, value in facts.items():
@@ -77,14 +91,9 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     _out.print(table)
 
 
-def megabytes(size_bytes: int) -> str:
-    """Return a size for people; nothing for an unknown one."""
-    if size_bytes >= 1e9:
-        return f"{size_bytes / 1e9:.1f} GB"
-    return f"{size_bytes / 1e6:.1f} MB" if size_bytes else ""
-
-
-def _state(card: Card) -> Text:
+def _state(card: Card, device: Device) -> Text:
     if card.trouble:
         return Text(card.trouble, "red")
+    if not fits(card, device):
+        return Text(_("too large for {device}", device=device.name), "red")
     return Text(_("here"), "green") if card.cached else Text(_("fetched when first used"), "yellow")

@@ -11,7 +11,10 @@ from bot.errors import ModelUnavailable, brief
 from bot.inference.hub_client import wait_asked_s
 from bot.inference.reference import ModelReference
 
-NO_SAFETENSORS = "It has no weights in safetensors form. Other forms can run code, so they are never loaded."
+NO_SAFETENSORS = (
+    "It has no weights in safetensors form. Other forms can run code, so they are never loaded. "
+    "1. Look for a revision or another repository that has them. 2. Write that into the configuration."
+)
 _LATER = "This model isn't available on this server yet. Try again in {wait}."
 _TOKEN = "give hubcord a token of an account that may: set HF_TOKEN, or run `hf auth login`"  # noqa: S105
 _DISK_FULL = "The disk is full. 1. Free some space, for example by `hubcord models remove`. 2. Try again."

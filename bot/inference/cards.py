@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bot.errors import ModelUnavailable
+from bot.bundled.catalog import bundled_path
+from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import ANYTHING, Accepts, architectures
-from bot.inference.access import why_not
-from bot.inference.builders import fetched_file, find_builder
+from bot.inference.access import NO_SAFETENSORS, unavailable, why_not
+from bot.inference.builder_facts import builder_facts
 from bot.inference.fetch import CARD, describe, needed_files, read_config
 from bot.inference.hub import local_folder, read_meta
 from bot.inference.reference import ModelReference, parse_reference
@@ -48,20 +51,20 @@ def local_card(text: str, accepts: Accepts = ANYTHING) -> Card:
     """Return what is known on this machine; nothing is asked of a Hub."""
     reference = parse_reference(text)
     card = Card(reference=text, name=reference.short_name, revision=reference.revision, page=_page(reference))
+    if reference.scheme == "torchvision":
+        return _of_builder(card, reference, accepts)
     folder = local_folder(reference)
     if folder is None:
-        return card
-    revision = folder.name if reference.scheme == "hf" else read_meta(folder).get("revision")
-    weights = read_weights(folder.rglob("*.safetensors"))
-    found = replace(card, cached=True, revision=revision, weights=weights)
-    return _described(found, reference, folder, accepts)
+        return replace(card, trouble=_why_no_folder(reference))
+    try:
+        return _of_folder(card, reference, folder, accepts)
+    except (OSError, ValueError, LookupError, struct.error) as error:
+        return replace(card, cached=True, trouble=f"Its files can't be read ({brief(error)}).")
 
 
 def hub_card(text: str, accepts: Accepts = ANYTHING) -> Card:
     """Return what the Hub tells too, fetching small files only; raise ModelUnavailable when it tells nothing."""
     card, reference = local_card(text, accepts), parse_reference(text)
-    if reference.scheme == "torchvision":
-        return _with_builder(card, reference)
     if reference.scheme != "hf":
         return card
     try:
@@ -72,19 +75,46 @@ def hub_card(text: str, accepts: Accepts = ANYTHING) -> Card:
     return card if card.cached else _with_small_files(card, reference, accepts)
 
 
-def _with_builder(card: Card, reference: ModelReference) -> Card:
+def _why_no_folder(reference: ModelReference) -> str:
+    """Return why a model isn't on this machine, unless it can be fetched."""
+    if reference.scheme == "path":
+        return "There is no such folder."
+    if reference.scheme == "bundled":
+        try:
+            bundled_path(reference.name)
+        except ModelUnavailable as error:
+            return str(error)
+    return ""
+
+
+def _of_builder(card: Card, reference: ModelReference, accepts: Accepts) -> Card:
     """Add what torchvision tells about a builder and its weights."""
-    builder, weights = find_builder(reference)
-    file = fetched_file(weights)
+    try:
+        accepts.check(reference, {})
+        facts = builder_facts(reference)
+    except ModelUnavailable as error:
+        return replace(card, trouble=_hint(reference, error))
+    fits = accepts.tag in ("", facts.tag)
+    size_bytes = int(facts.meta.get("_file_size", 0) * (1 << 20))
     return replace(
         card,
-        kind=builder,
-        revision=weights.name,
-        cached=file.is_file(),
-        weights=Weights(int(weights.meta["_file_size"] * 1e6), {"F32": weights.meta["num_params"]}),
-        page=weights.meta.get("recipe") or "",
-        text=weights.meta.get("_docs", "").strip(),
+        kind=facts.builder,
+        revision=facts.weights,
+        licence="bsd-3-clause",
+        cached=facts.file.is_file(),
+        weights=Weights(size_bytes, {"F32": facts.meta.get("num_params", size_bytes // 4)}),
+        page=facts.meta.get("recipe", ""),
+        text=inspect.cleandoc(facts.meta.get("_docs", "")),
+        trouble="" if fits else f"It is for {facts.tag}, but the command takes {accepts.what}.",
     )
+
+
+def _of_folder(card: Card, reference: ModelReference, folder: Path, accepts: Accepts) -> Card:
+    """Add what the files of a model tell."""
+    revision = folder.name if reference.scheme == "hf" else read_meta(folder).get("revision")
+    weights = read_weights(folder.rglob("*.safetensors"))
+    found = replace(card, cached=True, revision=revision, weights=weights)
+    return _described(found, reference, folder, accepts)
 
 
 def model_info(reference: ModelReference) -> ModelInfo:
@@ -96,6 +126,14 @@ def model_info(reference: ModelReference) -> ModelInfo:
         return HfApi().model_info(reference.name, revision=reference.revision, timeout=_TIMEOUT_S)
     except (httpx2.HTTPError, OSError, ValueError) as error:
         raise why_not(reference, error) from error
+
+
+def newest_commit(reference: ModelReference) -> str:
+    """Return the newest commit of a branch; raise ModelUnavailable when it has no weights in safetensors form."""
+    info = model_info(reference)
+    if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or ()):
+        raise unavailable(reference, NO_SAFETENSORS)
+    return str(info.sha)
 
 
 def _with_info(card: Card, info: ModelInfo) -> Card:
@@ -119,9 +157,18 @@ def _with_small_files(card: Card, reference: ModelReference, accepts: Accepts) -
         card = _described(card, reference, folder, accepts)
         files = needed_files(reference, folder)
         sizes = {file.path: file.size for file in files if file.path.endswith(".safetensors")}
-        return replace(card, weights=fetch_weights(reference.name, folder.name, sizes))
+        return replace(card, weights=_fetched_weights(reference, folder.name, sizes))
     except ModelUnavailable as error:
-        return replace(card, trouble=card.trouble or str(error.values["hint"]))
+        return replace(card, trouble=card.trouble or _hint(reference, error))
+
+
+def _fetched_weights(reference: ModelReference, commit: str, sizes: Mapping[str, int]) -> Weights:
+    import httpx2
+
+    try:
+        return fetch_weights(reference.name, commit, sizes)
+    except (httpx2.HTTPError, OSError, ValueError) as error:
+        raise why_not(reference, error) from error
 
 
 def _described(card: Card, reference: ModelReference, folder: Path, accepts: Accepts) -> Card:
@@ -143,8 +190,13 @@ def _trouble(reference: ModelReference, config: Mapping[str, Any], accepts: Acce
     try:
         accepts.check(reference, config)
     except ModelUnavailable as error:
-        return str(error.values["hint"])
+        return _hint(reference, error)
     return ""
+
+
+def _hint(reference: ModelReference, error: ModelUnavailable) -> str:
+    """Return what an error tells the host, without the reference: a card has that anyway."""
+    return str(error.values["hint"]).removeprefix(f"{reference.text}: ")
 
 
 def _read_card(folder: Path) -> tuple[dict[str, Any], str]:

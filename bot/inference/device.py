@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 _NVIDIA_SMI_TIMEOUT_S = 10
@@ -69,6 +70,21 @@ class Device:
             return int(torch.cuda.mem_get_info(self.name)[1] * _CUDA_BUDGET_SHARE)
         return int(_physical_memory_bytes() * _CPU_BUDGET_SHARE)
 
+    def planned_budget_bytes(self) -> int | None:
+        """Return what `budget_bytes` will be, without torch; None when the device's memory isn't known."""
+        if self.memory_budget_bytes:
+            return self.memory_budget_bytes
+        share, memory = _CUDA_BUDGET_SHARE if self.is_cuda else _CPU_BUDGET_SHARE, self.memory_bytes()
+        return None if memory is None else int(memory * share)
+
+    def memory_bytes(self) -> int | None:
+        """Return the memory of the CPU, or what nvidia-smi tells of a GPU; None when it isn't known."""
+        if not self.is_cuda:
+            return _physical_memory_bytes()
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        index = int(self.name.partition(":")[2])
+        return _gpu_memory_bytes(visible[index].strip() if index < len(visible) and visible[index] else str(index))
+
     def empty_cache(self) -> None:
         """Give memory that torch keeps for later back to the device."""
         import gc
@@ -91,6 +107,13 @@ def find_devices() -> list[str]:
     else:
         count = len(_nvidia_smi(["--query-gpu=index", "--format=csv,noheader"]))
     return [f"cuda:{index}" for index in range(count)] or ["cpu"]
+
+
+@lru_cache
+def _gpu_memory_bytes(gpu: str) -> int | None:
+    """Ask nvidia-smi about a GPU, named by its number or UUID."""
+    answer = _nvidia_smi(["--query-gpu=memory.total", "--format=csv,noheader,nounits", f"--id={gpu}"])
+    return int(answer[0]) << 20 if answer and answer[0].strip().isdigit() else None
 
 
 def _nvidia_smi(arguments: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.bundled.catalog import bundled_path
-from bot.errors import ModelUnavailable
+from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import ANYTHING, FOLDERS, Accepts
 from bot.inference.access import NO_SAFETENSORS, unavailable
 from bot.inference.fetch import cached, fetch, read_config
@@ -86,7 +86,10 @@ def is_here(text: str) -> bool | None:
 
 
 def _check_folder(reference: ModelReference, folder: Path, accepts: Accepts) -> None:
-    config = read_config(folder)
+    try:
+        config = read_config(folder)
+    except (OSError, ValueError) as error:
+        raise unavailable(reference, f"Its configuration can't be read ({brief(error)}).") from error
     if not config:
         raise unavailable(reference, "The folder has no config.json or model_index.json.")
     accepts.check(reference, config)

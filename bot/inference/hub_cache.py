@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from bot.inference.reference import ModelReference
 
@@ -31,6 +33,14 @@ def cached_models() -> list[CachedModel]:
         if repo.repo_type == "model"
     ]
     return sorted(models, key=lambda model: -model.size_bytes)
+
+
+def free_bytes() -> int:
+    """Return what is free on the disk of the cache, whether its folder is there yet or not."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    cache = Path(HF_HUB_CACHE)
+    return shutil.disk_usage(next(path for path in (cache, *cache.parents) if path.exists())).free
 
 
 def remove(reference: ModelReference) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from bot.errors import BadInput
 
@@ -51,7 +51,7 @@ class ModelReference:
         """Return the name that people see: no scheme, no folders of the host's machine."""
         if self.entry:
             return f"{self.name}#{self.entry}"
-        return PurePath(self.name).name if self.scheme == "path" else self.name
+        return _folder_name(self.name) if self.scheme == "path" else self.name
 
     @property
     def is_commit(self) -> bool:
@@ -72,6 +72,12 @@ def parse_reference(text: str) -> ModelReference:
         return ModelReference(scheme, rest)
     name, _, revision = rest.partition("@")
     return ModelReference(scheme, name, revision or None)
+
+
+def _folder_name(path: str) -> str:
+    """Return a folder's own name; for `.` and `..` that of the folder they mean."""
+    name = PurePath(path).name
+    return name if name not in ("", "..") else Path(path).resolve().name or path
 
 
 def shown_model(name: str, revision: str | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.bundled.catalog import BUNDLED, STAMP, bundled_path, cache_root, source_folder
+from bot.bundled.catalog import BUNDLED, DESCRIPTION, STAMP, bundled_path, cache_root, source_folder
 from bot.errors import ModelUnavailable
 
 NAMES = {"minilm-sentiment", "efficientnet-lite0", "bergamot-en-pt", "bergamot-pt-en", "emoji-sd"}
@@ -40,6 +40,9 @@ def test_half_made_folder_is_not_prepared(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable):
         bundled_path("emoji-sd", cache=tmp_path)
     (folder / STAMP).write_text("x")
+    with pytest.raises(ModelUnavailable, match="damaged, or of an older hubcord"):
+        bundled_path("emoji-sd", cache=tmp_path)
+    (folder / DESCRIPTION).write_text('{"file_bytes": {"config.json": 2}}')
     assert bundled_path("emoji-sd", cache=tmp_path) == folder
 
 

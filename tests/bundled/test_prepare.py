@@ -91,7 +91,18 @@ def test_a_new_card_is_copied_but_is_the_same_revision(workshop: Workshop) -> No
     (workshop.source / "README.md").write_text("better card")
     folder = workshop.prepare()
     assert (folder / "README.md").read_text() == "better card"
-    assert json.loads((folder / "hubcord.json").read_text()) == before
+    assert json.loads((folder / "hubcord.json").read_text())["revision"] == before["revision"]
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_text("{}half")])
+def test_a_damaged_folder_is_no_model_and_built_anew(workshop: Workshop, damage: Callable[[Path], object]) -> None:
+    config = workshop.prepare() / "config.json"
+    damage(config)
+    with pytest.raises(ModelUnavailable, match=r"damaged.*Run `hubcord prepare`"):
+        bundled_path(NAME, cache=workshop.cache)
+    workshop.prepare()
+    assert config.read_text() == "{}"
+    assert workshop.builds == 2
 
 
 def test_a_new_package_version_is_built_anew(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from bot.bundled.catalog import CACHE_VARIABLE
 from bot.bundled.prepare import prepare
 from bot.cli.app import app
+from bot.heartbeat import HEARTBEAT
 from bot.jobs.sql_store import SqlStore
-from bot.serve import HEARTBEAT
 from tests.inference.tiny_models import tiny_classifier
 
 cli = CliRunner()
@@ -28,18 +28,18 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def findings(*arguments: str) -> tuple[int, dict[str, str]]:
-    """Return the doctor's exit code and the level of each finding."""
+    """Return the doctor's exit code and the state of each check."""
     result = cli.invoke(app, ["doctor", "--json", *arguments])
-    return result.exit_code, {finding["about"]: finding["level"] for finding in json.loads(result.stdout)}
+    return result.exit_code, {check["name"]: check["state"] for check in json.loads(result.stdout)["checks"]}
 
 
-def test_the_doctor_finds_everything_right(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_finds_all_but_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     prepare()
-    monkeypatch.setenv("DISCORD_TOKEN", "a.b.c")
-    code, levels = findings()
-    assert code == 0
-    assert set(levels.values()) == {"ok"}
-    assert len([about for about in levels if " model " in about]) == 5
+    monkeypatch.setenv("HF_TOKEN", "")
+    code, states = findings()
+    assert code == 1
+    assert [name for name, state in states.items() if state != "ok"] == ["Discord token"]
+    assert len([name for name in states if " model " in name]) == 5
 
 
 def test_the_doctor_finds_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,12 +49,13 @@ def test_the_doctor_finds_what_is_wrong(tmp_path: Path, monkeypatch: pytest.Monk
         '[imagine]\nmodels = ["hf:nobody/nothing@main"]\n',
         encoding="utf-8",
     )
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     code, levels = findings()
     assert code == 1
     assert levels["Discord token"] == levels["store"] == levels["classify model path:/nowhere"] == "error"
     assert levels["sentiment model bundled:minilm-sentiment"] == "error"
-    assert levels["imagine model hf:nobody/nothing@main"] == "warning"
+    assert levels["imagine model hf:nobody/nothing@main"] == "error"
 
 
 def test_the_doctor_warns_of_code_that_runs(tmp_path: Path) -> None:
@@ -102,16 +103,40 @@ def test_the_doctor_looks_at_the_store_and_leaves_it_alone(tmp_path: Path) -> No
     assert "✗ store: The job store was written by a newer hubcord" in store_line()
 
 
+def test_the_doctor_tells_a_store_in_use(tmp_path: Path) -> None:
+    _beat(tmp_path, time.time())
+    line = next(line for line in cli.invoke(app, ["doctor"]).stdout.splitlines() if " store: " in line)
+    assert line == "✓ store: hubcord.db: reachable, its tables up to date, in use by a hubcord that is connected"
+
+
+def test_health_before_the_first_start_makes_no_store(tmp_path: Path) -> None:
+    assert _no_bot_is_connected()
+    assert not (tmp_path / "hubcord.db").exists()
+    (tmp_path / "hubcord.db").touch()
+    assert _no_bot_is_connected()
+
+
 @pytest.mark.parametrize(("age_s", "code"), [(0.0, 0), (3_600.0, 1)])
 def test_health_is_a_recent_heartbeat(tmp_path: Path, age_s: float, code: int) -> None:
+    _beat(tmp_path, time.time() - age_s)
+    assert cli.invoke(app, ["health"]).exit_code == code
+
+
+def _no_bot_is_connected() -> bool:
+    result = cli.invoke(app, ["health"])
+    return (result.exit_code, result.stderr) == (1, "No bot with this configuration is connected.\n")
+
+
+def _beat(folder: Path, at: float) -> None:
+    """Note in a store that a bot was connected at a time."""
+
     async def beat() -> None:
-        store = SqlStore(f"sqlite+aiosqlite:///{tmp_path}/hubcord.db")
+        store = SqlStore(f"sqlite+aiosqlite:///{folder}/hubcord.db")
         await store.open()
-        store.keep(HEARTBEAT, time.time() - age_s)
+        store.keep(HEARTBEAT, at)
         await store.close()
 
     asyncio.run(beat())
-    assert cli.invoke(app, ["health"]).exit_code == code
 
 
 def test_prepare_names_an_unknown_model() -> None:

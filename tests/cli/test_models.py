@@ -14,7 +14,7 @@ import pytest
 from bot.cli.pin import difference, pinned, references_in
 from tests.inference.finding import TOKEN, hub_environment
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
-from tests.inference.tiny_models import tiny_classifier, tiny_sentiment
+from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
 
 CARD = "---\nlicense: apache-2.0\nlanguage: en\n---\n# Moods\n\nMeant for short texts.\n"
 CONFIG = """
@@ -64,8 +64,8 @@ class Shell:
         assert TOKEN not in out + err
         return out, err
 
-    def json(self, *arguments: str, token: str = "") -> Any:
-        return json.loads(self(*arguments, "--json", token=token)[0])
+    def json(self, *arguments: str, token: str = "", code: int = 0) -> Any:
+        return json.loads(self(*arguments, "--json", token=token, code=code)[0])
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_model_is_described_before_its_weights_are_fetched(hub: LoopbackHub, m
 
 
 def test_a_gated_model_is_described_as_far_as_the_hub_shows_it(models: Shell) -> None:
-    shut = models.json("info", "hf:org/gated")
+    shut = models.json("info", "hf:org/gated", code=1)
     assert (shut["gated"], shut["licence"]) == (True, "apache-2.0")
     assert "licence must be accepted" in shut["trouble"]
     assert models.json("info", "hf:org/gated", token=TOKEN)["trouble"] == ""
@@ -95,7 +95,8 @@ def test_a_builder_of_torchvision_is_described(models: Shell) -> None:
     card = models.json("info", "torchvision:ResNet50_Weights.IMAGENET1K_V2")
     assert (card["kind"], card["revision"], card["cached"]) == ("resnet50", "IMAGENET1K_V2", False)
     assert card["weights"]["parameters"] == {"F32": 25_557_032}
-    assert "no classification or detection model" in models("info", "torchvision:nothing", code=1)[1]
+    assert "torchvision has no" in models("info", "torchvision:nothing", code=1)[0]
+    assert "There is no such folder" in models("info", "path:nowhere", code=1)[0]
 
 
 def test_what_is_pulled_is_listed_and_takes_room_until_it_is_removed(hub: LoopbackHub, models: Shell) -> None:
@@ -119,6 +120,18 @@ def test_what_is_pulled_is_listed_and_takes_room_until_it_is_removed(hub: Loopba
     assert models.json("du") == []
     assert "isn't in the cache" in models("remove", "hf:org/sentiment")[0]
     assert hub.requests == []
+
+
+def test_damaged_folders_are_listed_as_such(models: Shell, tmp_path: Path) -> None:
+    for name, file, content in (("a", "config.json", "{half"), ("b", "model.safetensors", "half")):
+        tiny_sentiment(tmp_path / name)
+        (tmp_path / name / file).write_text(content, encoding="utf-8")
+    (tmp_path / "config.toml").write_text('[sentiment]\nmodels = ["path:a", "path:b"]\n', encoding="utf-8")
+    listed = models.json("list")[:2]
+    assert [(card["trouble"][:27], card["loads"]) for card in listed] == [
+        ("Its files can't be read (JS", False)
+    ] * 1 + [("Its files can't be read (er", False)]
+    assert "Its configuration can't be read" in models("pull", "path:a", code=1)[1]
 
 
 def test_pulling_all_goes_on_after_one_that_fails_and_says_so(hub: LoopbackHub, models: Shell) -> None:
@@ -154,6 +167,20 @@ def test_pinning_writes_the_newest_commits_and_shows_the_difference(hub: Loopbac
         "org/gated", f"org/gated@{gated}"
     )
     assert "Everything is pinned" in models("pin")[0]
+
+
+def test_what_cannot_be_pinned_stays_as_it_is(hub: LoopbackHub, models: Shell) -> None:
+    """One that is gone, and one whose newest commit has no safetensors any more."""
+    hub.add("org/pickled", only_pickle(Path(models._folder) / "pickled"))
+    config = Path(models._folder) / "config.toml"
+    config.write_text(CONFIG + f'# "hf:org/pickled@{"a" * 40}", "hf:org/nothing@main"\n', encoding="utf-8")
+    _, err = models("pin", code=1)
+    assert f"hf:org/pickled@{'a' * 40}: This model isn't available" in err
+    assert "It has no weights in safetensors form" in err
+    assert "hf:org/nothing@main: This model isn't available" in err
+    pinned_text = config.read_text(encoding="utf-8")
+    assert f'# "hf:org/pickled@{"a" * 40}", "hf:org/nothing@main"' in pinned_text
+    assert hub.repositories["org/sentiment"].sha in pinned_text
 
 
 def test_searching(hub: LoopbackHub, models: Shell) -> None:

@@ -210,6 +210,10 @@ def test_a_model_of_another_kind_is_one_line(tmp_path: Path) -> None:
     ("arguments", "code", "complaint"),
     [
         (["sentiment", "hi", "--model", "resnet50"], 2, "is no model reference"),
+        (["sentiment", "hi", "--model", ""], 2, "“” is no model reference"),
+        (["imagine", "hi", "--model", ""], 2, "“” is no model reference"),
+        (["translate", "hi", "--to", "pt", "--model", ""], 2, "“” is no model reference"),
+        (["sentiment", "hi", "--loud"], 2, "No such option: --loud"),
         (["sentiment", "hi", "--model", "path:/nowhere"], 1, "path:/nowhere: The folder has no config.json"),
         (["sentiment"], 2, "Missing argument"),
         (["translate", "hi", "--to", "xx"], 2, "is no language I know"),
@@ -241,3 +245,4 @@ def test_one_clear_line_and_the_right_exit_code(
     assert complaint in run.stderr.decode()
     assert "Traceback" not in run.stderr.decode()
     assert run.stdout == b""
+    assert len(run.stderr.splitlines()) == 1 or arguments == ["run"]

@@ -196,6 +196,9 @@ class _HubHandler(_Handler):
     def route(self, parts: list[str]) -> None:
         api = parts[:2] == ["api", "models"]
         name = "/".join(parts[2:4] if api else parts[:2])
+        if parts == ["api", "whoami-v2"]:
+            self._who()
+            return
         if api and not parts[2:]:
             self._search()
             return
@@ -209,6 +212,12 @@ class _HubHandler(_Handler):
             self._api(name, repository, parts[4:])
         else:
             self._resolve(name, repository, revision=parts[3], path="/".join(parts[4:]))
+
+    def _who(self) -> None:
+        if self.token in {repository.reader for repository in self.hub.repositories.values()} - {""}:
+            self._json({"type": "user", "name": "ada"})
+        else:
+            self.reply(401, X_Error_Message="Invalid credentials in Authorization header")
 
     def _search(self) -> None:
         wanted = parse_qs(urlsplit(self.path).query).get("search", [""])[0]

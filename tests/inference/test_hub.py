@@ -35,11 +35,18 @@ CPU = Device("cpu", threads=1, precision="fp32")
         ("torchvision:ResNet50_Weights.IMAGENET1K_V2", "ResNet50_Weights.IMAGENET1K_V2", None),
         ("path:/models/my model", "my model", None),
         (" bundled:emoji-sd ", "emoji-sd", None),
+        ("path:/models/there/..", "models", None),
+        ("path:/", "/", None),
     ],
 )
 def test_references(text: str, name: str, revision: str | None) -> None:
     reference = parse_reference(text)
     assert (reference.short_name, reference.revision) == (name, revision)
+
+
+def test_the_folder_that_one_is_in_has_a_name_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert parse_reference("path:.").short_name == tmp_path.name
 
 
 @pytest.mark.parametrize(
@@ -60,6 +67,13 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable) as error:
         find_model(f"path:{tmp_path}")
     assert "no config.json" in error.value.values["hint"]
+
+
+def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{half", encoding="utf-8")
+    with pytest.raises(ModelUnavailable) as error:
+        find_model(f"path:{tmp_path}")
+    assert "Its configuration can't be read (JSONDecodeError" in error.value.values["hint"]
 
 
 def test_bundled_models_show_their_revision() -> None:

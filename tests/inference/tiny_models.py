@@ -41,9 +41,10 @@ def tiny_classifier(folder: Path) -> Path:
     return folder
 
 
-def only_pickle(folder: Path) -> Path:
+def only_pickle(folder: Path, architecture: str = "") -> Path:
     """Write a folder whose weights are there in a form that can run code."""
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"model_type": "bert"}), encoding="utf-8")
+    config = {"model_type": "bert", "architectures": [architecture] if architecture else []}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "pytorch_model.bin").write_bytes(b"never read")
     return folder

@@ -38,6 +38,8 @@ _ROUTES = {
     "edit": re.compile(r"PATCH /channels/(?P<channel>\d+)/messages/(?P<id>\d+)"),
     "direct": re.compile(r"POST /users/@me/channels"),
     "commands": re.compile(r"PUT /applications/\d+/commands"),
+    "registered": re.compile(r"GET /applications/\d+/commands"),
+    "elsewhere": re.compile(r"GET /applications/\d+/guilds/\d+/commands"),
     "login": re.compile(r"GET /users/@me"),
     "application": re.compile(r"GET /oauth2/applications/@me"),
     "gateway": re.compile(r"GET /gateway/bot"),
@@ -46,7 +48,10 @@ _ROUTES = {
 
 @dataclass
 class DiscordServer:
-    """Hold what the bot did. `trouble` are statuses of coming requests about messages; `watch` hears of moments."""
+    """Hold what the bot did. `trouble` are statuses of coming requests about messages; `watch` hears of moments.
+
+    `refuses` is of the token, `application` what is different about the bot's application.
+    """
 
     url: str = ""
     said: Conversations = field(default_factory=Conversations)
@@ -54,6 +59,8 @@ class DiscordServer:
     commands: list[Body] = field(default_factory=list)
     trouble: list[int] = field(default_factory=list)
     away: bool = False
+    refuses: bool = False
+    application: Body = field(default_factory=dict)
     watch: Callable[[Moment], None] = lambda _: None
     _socket: web.WebSocketResponse | None = None
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -171,11 +178,19 @@ class DiscordServer:
         self.commands = [{"description": "", "id": "99", "application_id": "1", "version": "1"} | c for c in body]
         return self.commands
 
+    def _registered(self, *, body: object) -> list[Body]:  # noqa: ARG002
+        return self.commands
+
+    def _elsewhere(self, *, body: object) -> None:  # noqa: ARG002
+        raise RefusedByDiscord(403, 50001)
+
     def _login(self, *, body: object) -> Body:  # noqa: ARG002
+        if self.refuses:
+            raise RefusedByDiscord(401, 0)
         return SELF
 
     def _application(self, *, body: object) -> Body:  # noqa: ARG002
-        return application()
+        return application() | self.application
 
     def _gateway(self, *, body: object) -> Body:  # noqa: ARG002
         limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}

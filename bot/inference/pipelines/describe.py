@@ -13,6 +13,7 @@ from pydantic import Field
 from bot.errors import JobCancelled
 from bot.inference.accepts import Accepts, architectures
 from bot.inference.access import unavailable
+from bot.inference.class_names import mapped_classes
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
 from bot.inference.images import decode_image
@@ -24,12 +25,11 @@ _SIDE = 2048
 """Of the longer side, in pixels: models look at smaller pictures, or at pieces of no larger ones."""
 _captioner = re.compile(r"(Blip|Blip2)ForConditionalGeneration|GitForCausalLM|VisionEncoderDecoderModel").fullmatch
 """Those that need no words to begin with. The others are asked in a chat."""
+_KNOWN = "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"
 
 
 def _is_describer(architecture: str) -> bool:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN
-
-    return architecture in KNOWN.values()
+    return architecture in mapped_classes("transformers", "models/auto/modeling_auto.py", _KNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

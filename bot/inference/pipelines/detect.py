@@ -14,6 +14,7 @@ from bot.inference.accepts import FOLDERS, Accepts
 from bot.inference.access import unavailable
 from bot.inference.boxes import MOST_SIDE, Box, draw_boxes
 from bot.inference.builders import load_builder
+from bot.inference.class_names import mapped_classes
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
 from bot.inference.images import decode_image
@@ -24,12 +25,11 @@ from bot.inference.settings import AnyReferences
 MAX_CONFIDENCE = 99
 _MOST_RATIO = 100
 """Of the sides: models make pictures smaller, and this leaves some pixels of the shorter one."""
+_KNOWN = "MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES"
 
 
 def _is_detector(architecture: str) -> bool:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES as KNOWN
-
-    return architecture in KNOWN.values()
+    return architecture in mapped_classes("transformers", "models/auto/modeling_auto.py", _KNOWN)
 
 
 _ACCEPTS = Accepts(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from pydantic import Field
 
 from bot.errors import BadInput, JobCancelled, OutOfMemory, UserError
 from bot.inference.accepts import Accepts
+from bot.inference.class_names import mapped_classes
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
 from bot.inference.pictures import Parameters, encode_png
@@ -25,10 +25,7 @@ MAX_SEED = 2**32 - 1
 
 
 def _is_text_to_image(pipeline: str) -> bool:
-    with warnings.catch_warnings(action="ignore"):
-        from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
-
-    return pipeline in {known.__name__ for known in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()}
+    return pipeline in mapped_classes("diffusers", "pipelines/auto_pipeline.py", "AUTO_TEXT2IMAGE_PIPELINES_MAPPING")
 
 
 _ACCEPTS = Accepts(

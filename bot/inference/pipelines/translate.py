@@ -10,6 +10,7 @@ from pydantic import Field
 
 from bot.errors import BadInput, JobCancelled
 from bot.inference.accepts import Accepts
+from bot.inference.class_names import mapped_classes
 from bot.inference.device import Device
 from bot.inference.examples import SENTENCES
 from bot.inference.grouping import group_by_length
@@ -24,10 +25,11 @@ from bot.inference.settings import Frozen, Reference, TaskSettings
 MAX_CHARS = 6_000
 
 
-def _is_translator(architecture: str) -> bool:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+_TRANSLATORS = "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"
 
-    return architecture in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values()
+
+def _is_translator(architecture: str) -> bool:
+    return architecture in mapped_classes("transformers", "models/auto/modeling_auto.py", _TRANSLATORS)
 
 
 _ACCEPTS = Accepts(

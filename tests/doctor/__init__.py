@@ -1,0 +1,1 @@
+"""Test what `hubcord doctor` finds."""

@@ -1,0 +1,88 @@
+"""Test that what is read from the libraries' sources is what they say when they are imported."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bot.errors import ModelUnavailable
+from bot.inference.builder_facts import builder_facts
+from bot.inference.class_names import mapped_classes
+from bot.inference.reference import ModelReference
+from bot.inference.registry import TASKS
+from bot.inference.source import package_source, parsed
+
+_FAST = """
+import sys
+from bot.inference.cards import local_card
+from bot.inference.registry import TASKS
+for task, reference in (("imagine", "bundled:emoji-sd"), ("translate", "bundled:bergamot-en-pt"),
+                        ("classify", "torchvision:resnet50")):
+    assert not local_card(reference, TASKS[task].accepts).trouble
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+def test_the_pipelines_that_diffusers_knows() -> None:
+    with warnings.catch_warnings(action="ignore"):
+        from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING as KNOWN
+
+    read = mapped_classes("diffusers", "pipelines/auto_pipeline.py", "AUTO_TEXT2IMAGE_PIPELINES_MAPPING")
+    assert read == {pipeline.__name__ for pipeline in KNOWN.values()}
+
+
+def test_the_translators_that_transformers_knows() -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES as KNOWN
+
+    assert all(TASKS["translate"].accepts.fits(name) for name in KNOWN.values())
+    assert not TASKS["translate"].accepts.fits("BertForSequenceClassification")
+
+
+def test_every_classifier_and_detector_of_torchvision() -> None:
+    from torchvision import models
+
+    from bot.inference.builders import fetched_file
+
+    for name in (*models.list_models(module=models), *models.list_models(module=models.detection)):
+        default = models.get_model_weights(name).DEFAULT
+        facts = builder_facts(ModelReference("torchvision", name))
+        assert (facts.builder, facts.weights, facts.url) == (name, default.name, default.url)
+        assert facts.file == fetched_file(default)
+        for weights in type(default):
+            assert builder_facts(ModelReference("torchvision", str(weights))).url == weights.url
+
+
+@pytest.mark.parametrize("name", ["nothing", "raft_large", "ResNet50_Weights.NOTHING", "os.path"])
+def test_what_torchvision_does_not_have(name: str) -> None:
+    with pytest.raises(ModelUnavailable):
+        builder_facts(ModelReference("torchvision", name))
+
+
+def test_a_card_needs_none_of_the_heavy_libraries(prepared: object) -> None:
+    done = subprocess.run([sys.executable, "-c", _FAST], capture_output=True, text=True, check=True)
+    assert not {"torch", "torchvision", "transformers", "diffusers"} & set(done.stdout.split())
+    assert prepared
+
+
+@pytest.fixture
+def threads_take_turns() -> Iterator[None]:
+    """Let threads take turns as often as they can, inside the parser too: garbage collection may call Python."""
+    switch_s, callback = sys.getswitchinterval(), lambda *_: sum(range(10))
+    sys.setswitchinterval(1e-6)
+    gc.callbacks.append(callback)
+    yield
+    gc.callbacks.remove(callback)
+    sys.setswitchinterval(switch_s)
+
+
+@pytest.mark.usefixtures("threads_take_turns")
+def test_sources_are_read_in_several_threads_at_once() -> None:
+    files = list((package_source("torchvision") / "models").rglob("*.py")) * 2
+    with ThreadPoolExecutor(8) as pool:
+        assert len(list(pool.map(parsed, files))) == len(files)
