@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
-from bot.inference.pipelines.translate import Route, TranslateRequest, TranslateResult
+from bot.inference.pipelines.translate import TranslateRequest, TranslateResult
+from bot.inference.translation.routes import Route
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import as_read, callbacks, description, embed, message, private_text
 
@@ -64,7 +65,7 @@ async def test_a_long_translation_comes_as_a_file(alice: MemberActor, channel: C
     [
         ({"text": " ", "to": "pt"}, "There is no text. Give some words to translate."),
         ({"text": "x", "to": "fr"}, f"I can't translate into French here. {WAYS}"),
-        ({"text": "x", "to": "de", "from": "pt"}, f"I can't translate from Portuguese into German here. {WAYS}"),
+        ({"text": "x", "to": "pt", "from": "de"}, f"I can't translate from German into Portuguese here. {WAYS}"),
         ({"text": "x", "to": "Kling"}, "“Kling” is no language I know. Give a code like “pt” or a name."),
     ],
 )
