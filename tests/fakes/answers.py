@@ -11,6 +11,7 @@ from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, La
 from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, Picture
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult
 from bot.inference.pipelines.translate import TranslateRequest, TranslateResult
+from bot.inference.translation.routes import PIVOT
 
 SHOWN = "fake@1"
 LABELS = ("tabby cat", "tiger cat", "Egyptian Mau", "lynx", "remote control")
@@ -57,9 +58,14 @@ def _(request: ImagineRequest) -> ImagineResult:
 
 @answer.register
 def _(request: TranslateRequest) -> TranslateResult:
-    text = f"[{request.to}] {request.text}"
+    route = request.routes[0]
     return TranslateResult(
-        model=SHOWN, text=text, source=request.routes[0].source, to=request.to, detected=request.detect
+        model=f"{SHOWN} → {SHOWN}" if route.then else SHOWN,
+        text=f"[{request.to}] {request.text}",
+        source=route.source,
+        to=request.to,
+        detected=request.detect,
+        through=PIVOT if route.then else None,
     )
 
 

@@ -14,7 +14,7 @@ from bot.inference.hub import find_model
 from bot.inference.pipelines.translate import TranslatePipeline
 from bot.inference.translation.steering import find_steering
 from bot.inference.translation.tags import by_language
-from bot.inference.translation.translator import Translator
+from bot.inference.translation.translator import Translator, _dtype
 from tests.inference import tiny_translators as tiny
 from tests.inference.tiny_models import tiny_sentiment
 
@@ -162,6 +162,21 @@ def test_a_tokenizer_without_a_place_for_the_language(watched: Callable[[str], W
     plain = type("Plain", (), {"all_special_tokens": ["eng_Latn"], "convert_tokens_to_ids": lambda *_: 5})()
     with pytest.raises(ValueError, match="no place for the language"):
         find_steering(model.translator.model, plain, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "capability", "dtype"),
+    [("madlad", (8, 0), "bfloat16"), ("madlad", (7, 5), "float32"), ("opus", (8, 0), "float16")],
+)
+def test_t5_never_computes_in_fp16(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, capability: tuple[int, int], dtype: str
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    files = find_model(f"path:{MAKERS[name](tmp_path / name)}")
+    assert str(_dtype(files, Device("cuda:0"))) == f"torch.{dtype}"
+    assert _dtype(files, CPU) is torch.float32
 
 
 def test_one_tag_of_several() -> None:

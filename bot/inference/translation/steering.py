@@ -22,6 +22,9 @@ KINDS = frozenset({
 })  # fmt: skip
 """The architectures that translate. What isn't named below is taken for a model of the one pair that the host says."""
 
+T5 = frozenset({"t5", "mt5", "umt5"})
+"""The types of T5 and its kin, MADLAD among them."""
+
 _OPUS_TOKEN = re.compile(r">>(.+)<<")
 _MADLAD_TOKEN = re.compile(r"<2([a-z]{2,3}(_[A-Z][A-Za-z]+)?)>")
 _TAG = re.compile(r"[a-z]{2,3}_[A-Z][A-Za-z]{1,3}")
@@ -145,7 +148,7 @@ def find_steering(model: Any, tokenizer: Any, config: Mapping[str, Any]) -> Stee
             return _marian(tokenizer)
         case "m2m_100" | "nllb-moe" | "mbart":
             return _language_tokens(model, tokenizer)
-        case "t5" | "mt5" | "umt5":
+        case kind if kind in T5:
             return _t5(tokenizer, config)
         case _:
             return OnePair()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.errors import BadInput, JobCancelled
@@ -14,7 +14,7 @@ from bot.inference.hub import ModelFiles
 from bot.inference.languages import language_name
 from bot.inference.precision import Probe, fit
 from bot.inference.sentences import Piece, split_text
-from bot.inference.translation.steering import Way, find_steering
+from bot.inference.translation.steering import T5, Way, find_steering
 
 _LONGEST_TOKENS = 512
 _PROBE_SENTENCES, _PROBE_TOKENS = 6, 8
@@ -44,7 +44,7 @@ class Translator:
         self._device = device.name
         self._tokenizer = AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False)
         model = AutoModelForSeq2SeqLM.from_pretrained(
-            files.folder, dtype=device.dtype, use_safetensors=True, trust_remote_code=False
+            files.folder, dtype=_dtype(files, device), use_safetensors=True, trust_remote_code=False
         )
         self._longest = min(_LONGEST_TOKENS, getattr(model.config, "max_position_embeddings", _LONGEST_TOKENS))
         self._steering = find_steering(model, self._tokenizer, files.config)
@@ -135,6 +135,19 @@ class Translator:
             )
         texts: list[str] = self._tokenizer.batch_decode(ids[:, way.forced :], skip_special_tokens=True)
         return texts
+
+
+def _dtype(files: ModelFiles, device: Device) -> Any:
+    """Return the dtype for a model's weights: what T5 and its kin compute is too large for fp16.
+
+    https://github.com/huggingface/transformers/issues/10819
+    """
+    import torch
+
+    if device.dtype is not torch.float16 or files.config.get("model_type") not in T5:
+        return device.dtype
+    finest = replace(device, precision="bf16").dtype
+    return torch.float32 if finest is torch.float16 else finest
 
 
 def _passes(tokens: Mapping[str, list[int]], max_padded: int) -> list[list[str]]:
