@@ -12,7 +12,7 @@ from bot.errors import BadInput, ModelUnavailable
 from bot.inference.device import Device
 from bot.inference.hub import find_model
 from bot.inference.pipelines.translate import TranslatePipeline
-from bot.inference.translation.steering import find_steering
+from bot.inference.translation.families import find_steering
 from bot.inference.translation.tags import by_language
 from bot.inference.translation.translator import Translator, _dtype
 from tests.inference import tiny_translators as tiny
@@ -25,6 +25,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "opus": tiny.tiny_marian,
     "opus-romance": lambda folder: tiny.tiny_marian(folder, to="ROMANCE", codes=tiny.OPUS_TO_ROMANCE),
     "m2m100": tiny.tiny_m2m100,
+    "m2m100-cut": lambda folder: tiny.tiny_m2m100(folder, without=3),
     "nllb": tiny.tiny_nllb,
     "mbart50": tiny.tiny_mbart50,
     "mbart50-to-en": lambda folder: tiny.tiny_mbart50(folder, only_to="en_XX"),
@@ -134,6 +135,7 @@ def test_the_search_of_the_models_own_configuration(watched: Callable[[str], Wat
         ("opus-romance", "de", "pt"),
         ("m2m100", "en", "eo"),
         ("m2m100", "eo", "en"),
+        ("m2m100-cut", "en", "zu"),
         ("nllb", "en", "tok"),
         ("mbart50", "en", "hu"),
         ("mbart50-to-en", "en", "pt"),

@@ -130,3 +130,15 @@ def test_a_model_of_many_languages_by_name_or_not(bench: Callable[..., Bench], t
     unknown = many.settings.request_of_model(ENGLISH, to="eo", source=None, model=many.settings.references[0])
     (error,) = many.answers(unknown)
     assert str(error).startswith("The model m2m can't translate from English into Esperanto.")
+
+
+def test_any_model_by_name_is_asked_for_its_own_languages(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    """Three words deceive the detector; that the model reads English is what counts."""
+    anything = bench(("pt", "en", "bundled:bergamot-pt-en"))
+    model = f"path:{tiny_fsmt(tmp_path / 'en-de')}"
+    texts = ("Hello my friends", PORTUGUESE, "Das ist schon Deutsch, wie du siehst.")
+    asked = (anything.settings.request_of_model(text, to="de", source=None, model=model) for text in texts)
+    hello, portuguese, german = anything.answers(*asked)
+    assert (hello.source, hello.detected) == ("en", True)
+    assert str(portuguese).startswith("This looks like Portuguese, which I can't translate into German here.")
+    assert str(german).startswith("This looks like German already.")

@@ -64,8 +64,8 @@ def tiny_marian(folder: Path, *, source: str = "en", to: str = "pt", codes: Sequ
     return _save(MarianMTModel, config, folder)
 
 
-def tiny_m2m100(folder: Path) -> Path:
-    """Write a model like facebook/m2m100_418M."""
+def tiny_m2m100(folder: Path, *, without: int = 0) -> Path:
+    """Write a model like facebook/m2m100_418M, `without` embeddings for the last of the tokenizer's languages."""
     from transformers import M2M100Config, M2M100ForConditionalGeneration, M2M100Tokenizer
 
     folder.mkdir(parents=True)
@@ -75,7 +75,7 @@ def tiny_m2m100(folder: Path) -> Path:
     (folder / "vocab.json").write_text(json.dumps({piece: i for i, piece in enumerate(vocab)}), encoding="utf-8")
     tokenizer = M2M100Tokenizer(str(folder / "vocab.json"), str(folder / "sentencepiece.bpe.model"))
     tokenizer.save_pretrained(folder)
-    size = len(vocab) + len(tokenizer.lang_code_to_id) + tokenizer.num_madeup_words
+    size = len(vocab) + len(tokenizer.lang_code_to_id) - without
     config = M2M100Config(vocab_size=size, decoder_start_token_id=2, **SMALL)
     return _save(M2M100ForConditionalGeneration, config, folder)
 
@@ -92,12 +92,16 @@ def tiny_nllb(folder: Path) -> Path:
 
 
 def tiny_mbart50(folder: Path, *, only_to: str | None = None) -> Path:
-    """Write a model like facebook/mbart-large-50-many-to-many-mmt; `only_to` makes it many-to-one."""
+    """Write a model like facebook/mbart-large-50-many-to-many-mmt; `only_to` makes it many-to-one.
+
+    Its tokenizer is there as a SentencePiece model only, as on the Hub.
+    """
     from transformers import MBart50Tokenizer, MBartConfig, MBartForConditionalGeneration
 
     folder.mkdir(parents=True)
     tokenizer = MBart50Tokenizer(vocab=_unigram_vocab())
-    tokenizer.save_pretrained(folder)
+    (folder / "sentencepiece.bpe.model").write_bytes(_sentencepiece())
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "MBart50Tokenizer"}', encoding="utf-8")
     config = MBartConfig(vocab_size=len(tokenizer), decoder_start_token_id=2, **SMALL)
     forced = tokenizer.convert_tokens_to_ids(only_to) if only_to else None
     return _save(MBartForConditionalGeneration, config, folder, forced_bos_token_id=forced)

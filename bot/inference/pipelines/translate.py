@@ -17,9 +17,9 @@ from bot.inference.languages import read_language
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
 from bot.inference.reference import parse_reference
 from bot.inference.settings import TaskSettings
+from bot.inference.translation.families import KINDS
 from bot.inference.translation.plan import Plan
 from bot.inference.translation.routes import ANY, Hop, Pair, Route, choose_route, find_routes, no_route
-from bot.inference.translation.steering import KINDS
 from bot.inference.translation.translator import Translator
 
 log = logging.getLogger(__name__)
@@ -142,10 +142,15 @@ class TranslatePipeline(Pipeline):
 
     def prepare(self, request: TranslateRequest, loaded: Loaded) -> Plan | None:
         """Return the sentences of a text; raise BadInput for one in a language without a model."""
-        route = choose_route(request.routes, request.text, request.to) if request.detect else request.routes[0]
-        hops = route.hops(request.to)
+        routes = request.routes
+        if request.detect and routes[0].source == ANY:
+            asked: Translator | None = loaded(request.model)
+            if asked is None:
+                return None
+            routes = tuple(Route(code, request.model) for code in asked.sources) or routes
+        route = choose_route(routes, request.text, request.to) if request.detect else routes[0]
         translator: Translator | None = loaded(route.model)
-        return None if translator is None else Plan.of(request.text, hops, translator)
+        return None if translator is None else Plan.of(request.text, route.hops(request.to), translator)
 
     def run(self, requests: Sequence[TranslateRequest], context: Context) -> Iterator[Answers]:
         """Yield a TranslateResult for each request, or BadInput for a text in a language without a model."""

@@ -92,13 +92,13 @@ def _models(pairs: Iterable[Pair], to: str) -> dict[str, str]:
 def choose_route(routes: Sequence[Route], text: str, to: str) -> Route:
     """Return the route from the language that a text is in; raise BadInput when there is none."""
     sources = {route.source: route for route in routes}
-    found = detect_language(text, [*sources, to])
-    if ANY in sources:
-        return Route(found.code, sources[ANY].model)
+    found = detect_language(text, () if ANY in sources else [*sources, to])
     if found.code == to:
         raise BadInput(
             "This looks like {to} already. If it isn't, say which language it is in with “from”.", to=language_name(to)
         )
+    if ANY in sources:
+        return Route(found.code, sources[ANY].model)
     if found.code not in sources:
         raise BadInput(
             "This looks like {found}, which I can't translate into {to} here. "

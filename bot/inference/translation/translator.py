@@ -14,7 +14,8 @@ from bot.inference.hub import ModelFiles
 from bot.inference.languages import language_name
 from bot.inference.precision import Probe, fit
 from bot.inference.sentences import Piece, split_text
-from bot.inference.translation.steering import T5, Way, find_steering
+from bot.inference.translation.families import T5, find_steering
+from bot.inference.translation.steering import Way
 
 _LONGEST_TOKENS = 512
 _PROBE_SENTENCES, _PROBE_TOKENS = 6, 8
@@ -49,6 +50,11 @@ class Translator:
         self._longest = min(_LONGEST_TOKENS, getattr(model.config, "max_position_embeddings", _LONGEST_TOKENS))
         self._steering = find_steering(model, self._tokenizer, files.config)
         self.model = fit(model.to(device.name).eval(), self._probe, files, device)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return the languages that the model translates from; none when it doesn't tell."""
+        return self._steering.sources
 
     def knows(self, source: str, to: str) -> bool:
         """Say whether the model translates from one language into another."""
