@@ -10,7 +10,7 @@ from bot.config import parse_settings
 from bot.errors import BadInput, ConfigError
 from bot.inference.languages import detect_language, language_code, read_language
 from bot.inference.pipelines.translate import TranslateSettings
-from bot.inference.translation.routes import Hop, Route
+from bot.inference.translation.routes import ANY, Hop, Route, choose_route
 
 MANY = ["en", "de", "fr", "pt", "ja"]
 
@@ -117,6 +117,12 @@ def test_one_code_for_each_language(text: str, code: str) -> None:
 @pytest.mark.parametrize(("written", "code"), [("por", "pt"), ("nb", "no"), ("tl", "fil"), ("acm", "acm")])
 def test_the_configuration_may_write_any_of_its_codes(written: str, code: str) -> None:
     assert translate(pair("en", written, "x")).targets() == (code,)
+
+
+def test_a_model_that_tells_no_languages_makes_none_likelier() -> None:
+    assert choose_route((Route(ANY, "m"),), "Hello my dear friends", "de") == Route("en", "m")
+    with pytest.raises(BadInput, match="This looks like German already"):
+        choose_route((Route(ANY, "m"),), "Das ist schon Deutsch, wie du siehst.", "de")
 
 
 def test_a_language_is_found_by_the_code_that_is_configured() -> None:

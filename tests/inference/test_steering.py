@@ -24,6 +24,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "fsmt": tiny.tiny_fsmt,
     "opus": tiny.tiny_marian,
     "opus-romance": lambda folder: tiny.tiny_marian(folder, to="ROMANCE", codes=tiny.OPUS_TO_ROMANCE),
+    "opus-mul-en": lambda folder: tiny.tiny_marian(folder, source="mul", to="eng"),
     "m2m100": tiny.tiny_m2m100,
     "m2m100-cut": lambda folder: tiny.tiny_m2m100(folder, without=3),
     "nllb": tiny.tiny_nllb,
@@ -80,6 +81,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Watched
         ("opus", "en", "pt", ["▁Th"], ["</s>"], ["<pad>"]),
         ("opus-romance", "en", "pt", [">>por<<", "▁Th"], ["</s>"], ["<pad>"]),
         ("opus-romance", "en", "fr", [">>fra<<", "▁Th"], ["</s>"], ["<pad>"]),
+        ("opus-mul-en", "sw", "en", ["▁Th"], ["</s>"], ["<pad>"]),
         ("m2m100", "en", "pt", ["__en__", "▁Th"], ["</s>"], ["</s>", "__pt__"]),
         ("m2m100", "pt", "no", ["__pt__", "▁Th"], ["</s>"], ["</s>", "__no__"]),
         ("nllb", "en", "pt", ["eng_Latn", "▁", "T"], ["</s>"], ["</s>", "por_Latn"]),
@@ -109,6 +111,19 @@ def test_the_tokens_of_the_languages(
     assert text == model.tokenizer.decode(model.output[len(wrote) :], skip_special_tokens=True).strip()
 
 
+@pytest.mark.parametrize(
+    ("name", "to", "place"),
+    [("nllb", "pt", 0), ("mbart-en-ro", "ro", -1), ("opus-romance", "pt", 0), ("fsmt", "de", -1)],
+)
+def test_what_is_too_long_is_cut_without_losing_the_language(
+    watched: Callable[[str], Watched], name: str, to: str, place: int
+) -> None:
+    model = watched(name).translator
+    short, long = (model.sentences(text, "en", to).tokens[text] for text in (TEXT, "and so on " * 50 + "on"))
+    assert len(long) == tiny.SMALL["max_position_embeddings"]
+    assert long[place] == short[place]
+
+
 @pytest.mark.parametrize(("name", "prefix"), [("t5", "translate English to German: "), ("t5-prefix", "to German: ")])
 def test_the_prefix_of_a_task(watched: Callable[[str], Watched], name: str, prefix: str) -> None:
     model = watched(name)
@@ -133,6 +148,7 @@ def test_the_search_of_the_models_own_configuration(watched: Callable[[str], Wat
         ("opus", "pt", "en"),
         ("opus-romance", "en", "de"),
         ("opus-romance", "de", "pt"),
+        ("opus-mul-en", "en", "sw"),
         ("m2m100", "en", "eo"),
         ("m2m100", "eo", "en"),
         ("m2m100-cut", "en", "zu"),
