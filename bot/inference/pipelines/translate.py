@@ -57,9 +57,9 @@ class TranslateRequest(Request):
 
     @property
     def cost_keys(self) -> tuple[str, ...]:
-        """Name the models; which route a text takes is known only when its language is."""
+        """Name the models of the first route: which one a text takes is known only when its language is."""
         then = self.routes[0].then
-        return (f"{self.model} then {then}", self.model) if then else (self.model,)
+        return (f"{self.model} then {then}" if then else self.model,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
