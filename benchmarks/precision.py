@@ -22,12 +22,12 @@ from bot.inference.device import Device
 from bot.inference.hub import find_model
 from bot.inference.pipelines.classify import load_classifier
 from bot.inference.pipelines.sentiment import _TextClassifier
-from bot.inference.pipelines.translate import _Translator
+from bot.inference.translation.translator import Translator
 
 BUNDLED: dict[str, Callable[..., Any]] = {
     "minilm-sentiment": _TextClassifier,
-    "bergamot-en-pt": _Translator,
-    "bergamot-pt-en": _Translator,
+    "bergamot-en-pt": Translator,
+    "bergamot-pt-en": Translator,
     "efficientnet-lite0": load_classifier,
 }
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
 from bot.errors import BadInput
-from bot.inference.languages import language_code, language_name
+from bot.inference.languages import language_code, language_name, read_language
 from bot.inference.pipelines.translate import TranslateSettings
 from bot.views.models import matching, model_choices
 from bot.views.translate import translate_answer
@@ -50,11 +52,11 @@ class Translate(commands.Cog):
 
     @translate.autocomplete("to")
     async def _targets(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return _languages(interaction, self._settings.targets, typed)
+        return _languages(interaction, self._settings.targets(_chosen(interaction, "from")), typed)
 
     @translate.autocomplete("source")
     async def _sources(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return _languages(interaction, self._settings.sources(), typed)
+        return _languages(interaction, self._settings.sources(_chosen(interaction, "to")), typed)
 
     @translate.autocomplete("model")
     async def _models(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
@@ -66,6 +68,13 @@ class Translate(commands.Cog):
             raise BadInput("This message has no text.")
         request = self._settings.request(message.content, to=language_code(interaction.locale.value))
         await self._bot.replies.answer(interaction, "translate", request, private=True)
+
+
+def _chosen(interaction: discord.Interaction[Bot], option: str) -> str | None:
+    """Return the language in another option that is filled in already; None when it is none."""
+    with contextlib.suppress(BadInput):
+        return read_language(getattr(interaction.namespace, option) or "")
+    return None
 
 
 def _languages(

@@ -101,9 +101,12 @@ def imagine(result: ImagineResult, job: Job, *, json: bool, name: str, out: Path
 def translate(result: TranslateResult, job: Job, *, json: bool, name: str) -> None:  # noqa: ARG001
     """Print a translation."""
     if json:
-        _json(job, **{"text": result.text, "from": result.source, "to": result.to}, model=result.model)
+        shown = {"text": result.text, "from": result.source, "to": result.to, "through": result.through}
+        _json(job, **shown, model=result.model)
         return
     way = f"{language_name(result.source)} → {language_name(result.to)}"
+    if result.through:
+        way = _("{way} (through {through})", way=way, through=language_name(result.through))
     _heading(way, result.model)
     _out.print(Text(harmless(result.text)))
 

@@ -7,13 +7,52 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from bot.errors import BadInput
+
+_SAME = {
+    "nb": "no", "pbt": "ps", "quy": "qu", "gug": "gn", "fuv": "ff", "ns": "nso", "pob": "pt_BR",
+}  # fmt: skip
+"""Codes that models, the language detector and Discord use for the same, where CLDR's aliases don't say so."""
+
 _SURE = 0.9
 _LONG_ENOUGH_WORDS = 4
 
 
 def language_code(tag: str) -> str:
-    """Return the code of a language tag without its region: `pt-BR` and `PT` give `pt`."""
-    return tag.strip().replace("_", "-").partition("-")[0].lower()
+    """Return the code of a language tag without script and region: `pt-BR`, `PT` and `por_Latn` give `pt`."""
+    return subtags(tag)[0]
+
+
+@lru_cache(maxsize=4096)
+def subtags(tag: str) -> tuple[str, ...]:
+    """Return the parts of a language tag: the shortest code that the language has, then script and region."""
+    from babel.core import get_global
+
+    language, *others = tag.strip().replace("-", "_").split("_")
+    code = str(get_global("language_aliases").get(language.lower(), language.lower()))
+    return (*_SAME.get(code, code).split("_"), *others)
+
+
+def usual_script(code: str) -> str | None:
+    """Return the script that a language is mostly written in: `Cyrl` for `sr`; None for what is no single language."""
+    from babel.core import get_global
+
+    likely = get_global("likely_subtags").get(code) if code != "und" else None
+    return str(likely).split("_")[1] if likely else None
+
+
+def read_language(text: str) -> str:
+    """Return the code of a language given by code, tag or English name; raise BadInput."""
+    from babel import Locale
+
+    code = language_code(text)
+    if usual_script(code):
+        return code
+    wanted = text.strip().casefold()
+    for known, name in Locale("en").languages.items():
+        if name.casefold() == wanted:
+            return language_code(known)
+    raise BadInput("“{text}” is no language I know. Give a code like “pt” or a name.", text=text[:50])
 
 
 @lru_cache(maxsize=1024)
@@ -43,7 +82,7 @@ def detect_language(text: str, likely: Collection[str]) -> Detected:
     languages are considered.
     """
     identifier = _identifier()
-    ranked = [Detected(code, float(p)) for code, p in identifier.rank(text)]
+    ranked = [Detected(language_code(code), float(p)) for code, p in identifier.rank(text)]
     sure = ranked[0].probability >= _SURE and len(text.split()) >= _LONG_ENOUGH_WORDS
     if sure or ranked[0].code in likely:
         return ranked[0]

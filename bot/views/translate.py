@@ -15,9 +15,7 @@ _MOST_CHARS = 4096
 
 def translate_answer(request: TranslateRequest, result: TranslateResult) -> Answer:
     """Return the translation below a line of the original; a long one comes as a file."""
-    way = f"{language_name(result.source)} → {language_name(result.to)}"
-    if result.detected:
-        way = _("{way} (detected)", way=way)
+    way = _way(result)
     text = f"{quote(request.text, 120)}\n\n{plain(result.text)}"
     files = []
     if len(text) > _MOST_CHARS:
@@ -27,3 +25,17 @@ def translate_answer(request: TranslateRequest, result: TranslateResult) -> Answ
     embed = discord.Embed(title=cut(way, 256), description=text, colour=discord.Colour.blurple())
     embed.set_footer(text=cut(result.model, 2048))
     return Answer(embeds=[embed], files=files)
+
+
+def _way(result: TranslateResult) -> str:
+    """Say from which language into which a text was translated, and how."""
+    way = f"{language_name(result.source)} → {language_name(result.to)}"
+    match result.detected, result.through:
+        case False, None:
+            return way
+        case True, None:
+            return _("{way} (detected)", way=way)
+        case False, through:
+            return _("{way} (through {through})", way=way, through=language_name(through))
+        case _, through:
+            return _("{way} (detected, through {through})", way=way, through=language_name(through))

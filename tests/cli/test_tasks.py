@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.inference.tiny_models import tiny_sentiment
+from tests.inference.tiny_translators import tiny_fsmt
 from tests.inference.tiny_vision import tiny_clip, tiny_git, tiny_yolos
 
 ROOT = Path(__file__).parents[2]
@@ -165,6 +166,28 @@ def test_translate_both_ways(tmp_path: Path) -> None:
         "translate", "O gato está dormindo no sofá.", "--to", "English", "--from", "pt", "--json", cwd=tmp_path
     )
     assert "cat" in lines_of(back)[0]["text"].lower()
+
+
+def test_translate_through_english(tmp_path: Path) -> None:
+    tiny_fsmt(tmp_path / "en-de")
+    pairs = [("pt", "en", "bundled:bergamot-pt-en"), ("en", "de", f"path:{tmp_path / 'en-de'}")]
+    table = '[[translate.pairs]]\nfrom = "{}"\nto = ["{}"]\nmodel = "{}"\n'
+    (tmp_path / "config.toml").write_text("".join(table.format(*pair) for pair in pairs), encoding="utf-8")
+    texts = "O gato está dormindo no sofá.\nThe cat is sleeping on the sofa, as it always does.\n"
+    run = hubcord("translate", "-", "--to", "de", "--json", cwd=tmp_path, stdin=texts)
+    assert (run.returncode, run.stderr) == (0, b"")
+    pivot, direct = lines_of(run)
+    assert (pivot["from"], pivot["through"], pivot["to"]) == ("pt", "en", "de")
+    assert pivot["model"].startswith("bergamot-pt-en@")
+    assert pivot["model"].endswith(" → en-de")
+    assert (direct["from"], direct["through"], direct["model"]) == ("en", None, "en-de")
+
+    shown = hubcord("translate", "O gato está dormindo.", "--to", "de", "--from", "pt", cwd=tmp_path).stdout.decode()
+    assert shown.startswith("Portuguese → German (through English) bergamot-pt-en@")
+    other = f"path:{tiny_fsmt(tmp_path / 'other')}"
+    alone = hubcord("translate", "x", "--to", "sv", "--from", "en", "--model", other, cwd=tmp_path)
+    assert alone.returncode == 2
+    assert "The model other can't translate from English into Swedish." in alone.stderr.decode()
 
 
 def test_a_model_by_path(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
-from bot.inference.pipelines.translate import Route, TranslateRequest, TranslateResult
+from bot.inference.pipelines.translate import TranslateRequest, TranslateResult
+from bot.inference.translation.routes import Route
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import as_read, callbacks, description, embed, message, private_text
 
@@ -40,6 +41,22 @@ async def test_takes_the_source_language_as_given(
     assert not request.detect
 
 
+async def test_says_that_it_went_through_english(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice
+) -> None:
+    result = await alice.slash(channel, "translate", text="Bom dia", to="de", **{"from": "pt"})
+    shown = embed(result)
+    assert shown.title == "Portuguese → German (through English)"
+    assert shown.footer.text == "fake@1 → fake@1"
+    (request,) = device.requests
+    assert isinstance(request, TranslateRequest)
+    assert request.routes == (Route("pt", "path:models/pt-en", "path:models/en-de"),)
+
+    device.answers(TranslateResult(model="m", text="x", source="pt", to="de", detected=True, through="en"))
+    result = await alice.slash(channel, "translate", text="Bom dia", to="de")
+    assert embed(result).title == "Portuguese → German (detected, through English)"
+
+
 async def test_texts_cannot_break_out(alice: MemberActor, channel: ChannelHandle, device: FakeDevice) -> None:
     device.answers(TranslateResult(model="m", text=BREAKOUT, source="en", to="pt", detected=False))
     result = await alice.slash(channel, "translate", text=BREAKOUT, to="pt")
@@ -64,7 +81,7 @@ async def test_a_long_translation_comes_as_a_file(alice: MemberActor, channel: C
     [
         ({"text": " ", "to": "pt"}, "There is no text. Give some words to translate."),
         ({"text": "x", "to": "fr"}, f"I can't translate into French here. {WAYS}"),
-        ({"text": "x", "to": "de", "from": "pt"}, f"I can't translate from Portuguese into German here. {WAYS}"),
+        ({"text": "x", "to": "pt", "from": "de"}, f"I can't translate from German into Portuguese here. {WAYS}"),
         ({"text": "x", "to": "Kling"}, "“Kling” is no language I know. Give a code like “pt” or a name."),
     ],
 )
@@ -108,6 +125,23 @@ async def test_offers_languages_and_models(
 ) -> None:
     choices = await alice.autocomplete(channel, "translate", option, typed, text="x")
     assert [(choice["name"], choice["value"]) for choice in choices] == offered
+
+
+@pytest.mark.parametrize(
+    ("option", "filled", "offered"),
+    [
+        ("to", {"from": "pt"}, ["en", "de"]),
+        ("to", {"from": "German"}, []),
+        ("to", {"from": "Kling"}, ["pt", "en", "de"]),
+        ("from", {"to": "de"}, ["en", "pt"]),
+        ("from", {"to": "pt"}, ["en"]),
+    ],
+)
+async def test_offers_what_goes_with_the_other_language(
+    alice: MemberActor, channel: ChannelHandle, option: str, filled: dict[str, str], offered: list[str]
+) -> None:
+    choices = await alice.autocomplete(channel, "translate", option, "", text="x", **filled)
+    assert [choice["value"] for choice in choices] == offered
 
 
 async def test_offers_languages_in_the_readers_language(

@@ -14,6 +14,7 @@ from bot.inference.pipelines.detect import DetectRequest, DetectResult
 from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, Picture
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult
 from bot.inference.pipelines.translate import TranslateRequest, TranslateResult
+from bot.inference.translation.routes import PIVOT
 
 SHOWN = "fake@1"
 THINGS = (("dog", 0.9), ("person", 0.8), ("dog", 0.7), ("remote_control", 0.2))
@@ -75,9 +76,14 @@ def _(request: ImagineRequest) -> ImagineResult:
 
 @answer.register
 def _(request: TranslateRequest) -> TranslateResult:
-    text = f"[{request.to}] {request.text}"
+    route = request.routes[0]
     return TranslateResult(
-        model=SHOWN, text=text, source=request.routes[0].source, to=request.to, detected=request.detect
+        model=f"{SHOWN} → {SHOWN}" if route.then else SHOWN,
+        text=f"[{request.to}] {request.text}",
+        source=route.source,
+        to=request.to,
+        detected=request.detect,
+        through=PIVOT if route.then else None,
     )
 
 

@@ -17,9 +17,9 @@ from bot.inference.int8 import int8_linear, quantised
 from bot.inference.models import measured_bytes
 from bot.inference.pipelines.classify import load_classifier
 from bot.inference.pipelines.sentiment import _TextClassifier
-from bot.inference.pipelines.translate import _Translator
 from bot.inference.precision import CHOICES, choose, converted, fit
 from bot.inference.remembered import FILE, Remembered
+from bot.inference.translation.translator import Translator
 from tests.bundled.test_models import SENTIMENT
 from tests.inference.tiny_models import tiny_classifier, tiny_sentiment
 
@@ -107,7 +107,7 @@ def test_pictures_in_every_precision(tmp_path: Path, precision: Precision) -> No
 @pytest.mark.parametrize("precision", CHOICES)
 def test_translation_in_every_precision(precision: Precision) -> None:
     prepare(["bergamot-pt-en"])
-    translator = _Translator(find_model("bundled:bergamot-pt-en"), cpu(precision))
+    translator = Translator(find_model("bundled:bergamot-pt-en"), cpu(precision))
     tokens = translator._tokenizer("Eu gosto de café.", return_tensors="pt")
     output = translator.model.generate(**tokens, max_new_tokens=20, max_length=None)
     assert translator._tokenizer.decode(output[0], skip_special_tokens=True) == "I like coffee."

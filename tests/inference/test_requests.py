@@ -26,7 +26,7 @@ from bot.inference.models import ModelCache
 from bot.inference.pipelines import classify, imagine, sentiment, translate
 cache = ModelCache(Device("cpu", threads=1, precision="fp32"), budget_bytes=1 << 32, idle_unload_s=60.0)
 loaders = {"sentiment": sentiment._TextClassifier, "classifier": classify.load_classifier, "emoji": imagine.Painter,
-           "marian": translate._Translator}
+           "marian": translate.Translator}
 for reference in sys.argv[1:]:
     cache.get(reference, loaders[reference.partition("/")[2].partition("@")[0]])
 print(json.dumps(calls))

@@ -37,11 +37,13 @@ def test_the_pipelines_that_diffusers_knows() -> None:
     assert read == {pipeline.__name__ for pipeline in KNOWN.values()}
 
 
-def test_the_translators_that_transformers_knows() -> None:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES as KNOWN
+def test_the_detectors_and_describers_that_transformers_knows() -> None:
+    from transformers.models.auto import modeling_auto
 
-    assert all(TASKS["translate"].accepts.fits(name) for name in KNOWN.values())
-    assert not TASKS["translate"].accepts.fits("BertForSequenceClassification")
+    for task, mapping in (("detect", "MODEL_FOR_OBJECT_DETECTION"), ("describe", "MODEL_FOR_IMAGE_TEXT_TO_TEXT")):
+        known = getattr(modeling_auto, f"{mapping}_MAPPING_NAMES").values()
+        assert all(TASKS[task].accepts.fits(name) for name in known)
+        assert not TASKS[task].accepts.fits("BertForSequenceClassification")
 
 
 def test_every_classifier_and_detector_of_torchvision() -> None:

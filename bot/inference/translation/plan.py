@@ -1,0 +1,40 @@
+"""Keep in mind how far a text has come on its route."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bot.inference.translation.routes import Hop
+from bot.inference.translation.translator import Sentences, Translator
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Hold the `hops` of a text, its sentences for the next one, and the names of the `models` behind it."""
+
+    hops: tuple[Hop, ...]
+    sentences: Sentences
+    models: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, text: str, hops: tuple[Hop, ...], translator: Translator) -> Plan:
+        """Return the plan of a text that hasn't set out; raise BadInput when the model doesn't know a language."""
+        return cls(hops, translator.sentences(text, hops[0].source, hops[0].to))
+
+    @property
+    def hop(self) -> Hop:
+        """Return the next hop."""
+        return self.hops[len(self.models)]
+
+    @property
+    def arrived(self) -> bool:
+        """Say whether there is no next hop."""
+        return len(self.models) == len(self.hops)
+
+    def after(self, model: str) -> Plan:
+        """Return the plan with the next hop behind it."""
+        return replace(self, models=(*self.models, model))
+
+    def with_text(self, text: str, translator: Translator) -> Plan:
+        """Return the plan to go on with `text`; raise BadInput when the model doesn't know a language."""
+        return replace(self, sentences=translator.sentences(text, self.hop.source, self.hop.to))
