@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from bot.inference.reference import ModelReference, parse_reference
 
@@ -25,7 +26,7 @@ def branch(reference: ModelReference) -> str | None:
 
 def pinned(toml: str, newest: Callable[[ModelReference], str]) -> str:
     """Return a configuration with each Hub reference at the commit that `newest` tells."""
-    commits = {reference.text: f"hf:{reference.name}@{newest(reference)}" for reference in references_in(toml)}
+    commits = {found.text: replace(found, revision=newest(found)).text for found in references_in(toml)}
     return _QUOTED.sub(lambda match: f"{match['quote']}{commits[match['text']]}{match['quote']}", toml)
 
 

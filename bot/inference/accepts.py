@@ -43,3 +43,5 @@ def architectures(config: Mapping[str, Any]) -> list[str]:
 
 
 ANYTHING = Accepts("models of any kind", lambda _name: True, FORMS)
+ADAPTERS = Accepts("LoRA adapters in safetensors form", lambda name: not name, frozenset({"hf", "path"}))
+"""They have no configuration of a model beside them."""

@@ -12,7 +12,7 @@ from bot.inference.accepts import ANYTHING, Accepts, architectures
 from bot.inference.access import why_not
 from bot.inference.builders import fetched_file, find_builder
 from bot.inference.fetch import CARD, describe, needed_files, read_config
-from bot.inference.hub import local_folder, read_meta
+from bot.inference.hub import local_folder, read_meta, weight_files
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.weights import Weights, fetch_weights, read_weights
 
@@ -50,7 +50,7 @@ def local_card(text: str, accepts: Accepts = ANYTHING) -> Card:
     if folder is None:
         return card
     revision = folder.name if reference.scheme == "hf" else read_meta(folder).get("revision")
-    weights = read_weights(folder.rglob("*.safetensors"))
+    weights = read_weights(weight_files(reference, folder))
     found = replace(card, cached=True, revision=revision, weights=weights)
     return _described(found, reference, folder, accepts)
 

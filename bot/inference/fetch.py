@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,8 @@ OnFetch = Callable[[int, int], None]
 """Hears how many bytes were fetched, and of how many."""
 
 _ACCESSORIES = {".json", ".txt", ".model", ".spm", ".bpe", ".tiktoken", ".jinja"}
+_BASE = "adapter_config.json"
+"""It makes transformers load another model, which it names."""
 _WEIGHTS = re.compile(r"(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors")
 """What the libraries load when they aren't asked for a variant like fp16."""
 
@@ -76,7 +79,10 @@ def needed_files(reference: ModelReference, folder: Path) -> list[RepoFile]:
     config = read_config(folder)
     parts = [name for name, value in config.items() if isinstance(value, list)] if "_class_name" in config else []
     tree = get_cached_repo_tree(reference.name, revision=folder.name)
-    files = [file for file in tree if is_needed(file.path, parts)]
+    if config and not reference.entry:
+        files = [file for file in tree if is_needed(file.path, parts)]
+    else:
+        files = [file for file in tree if _is_adapter(file.path, reference.entry)]
     if not any(file.path.endswith(".safetensors") for file in files):
         raise unavailable(reference, NO_SAFETENSORS)
     return files
@@ -88,7 +94,12 @@ def is_needed(path: str, parts: Sequence[str]) -> bool:
     if str(where.parent) not in (".", *parts):
         return False
     weights = _WEIGHTS.fullmatch(where.name) and bool(parts) == (str(where.parent) != ".")
-    return bool(weights) or where.suffix in _ACCESSORIES or path == CARD
+    return bool(weights) or (where.suffix in _ACCESSORIES and path != _BASE) or path == CARD
+
+
+def _is_adapter(path: str, entry: str | None) -> bool:
+    """Say whether a file of an adapter's repository is needed: the one named, or all at the top."""
+    return path == entry if entry else path.endswith(".safetensors") and "/" not in path
 
 
 @contextlib.contextmanager
@@ -120,6 +131,8 @@ def _snapshot(
 ) -> Path:
     from huggingface_hub import snapshot_download
 
+    # An adapter's repository has no configuration, which it would warn of.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     folder = snapshot_download(
         reference.name,
         revision=revision,

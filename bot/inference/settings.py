@@ -38,6 +38,11 @@ class TaskSettings(Frozen):
         """Return every model reference that may be asked for, the default first."""
         raise NotImplementedError
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Return the references of what can be put on a model (LoRA)."""
+        return ()
+
     def check(self, request: Any) -> None:
         """Raise BadInput when the host's limits don't allow this request. It is asked before the job is queued."""
 
