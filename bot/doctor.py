@@ -14,9 +14,10 @@ from bot.bundled.catalog import bundled_path
 from bot.compose import make_store
 from bot.config import Settings, discord_token, load_settings
 from bot.errors import ConfigError, UserError
+from bot.inference.accepts import Accepts
 from bot.inference.cards import Card, local_card
 from bot.inference.reference import ModelReference, parse_reference
-from bot.inference.registry import TASKS
+from bot.inference.registry import configured
 from bot.inference.torchhub import check_trusted
 
 Level = Literal["ok", "warning", "error"]
@@ -49,9 +50,8 @@ def examine(config: Path | None) -> Iterator[Finding]:
     yield _token()
     yield _store(settings)
     yield Finding("ok", "devices", ", ".join(device.name for device in settings.devices.devices()))
-    for name, task in settings.tasks.items():
-        for reference in task.references:
-            yield _model(name, reference, settings.hub.trusted_torchhub)
+    for task, reference, accepts in configured(settings.tasks):
+        yield _model(task, reference, accepts, settings.hub.trusted_torchhub)
 
 
 def _token() -> Finding:
@@ -77,7 +77,7 @@ def _store(settings: Settings) -> Finding:
         return Finding("error", "store", str(error))
 
 
-def _model(task: str, text: str, trusted: Container[str]) -> Finding:
+def _model(task: str, text: str, accepts: Accepts, trusted: Container[str]) -> Finding:
     reference, about = parse_reference(text), f"{task} model {text}"
     try:
         check_trusted(reference, trusted)
@@ -87,7 +87,7 @@ def _model(task: str, text: str, trusted: Container[str]) -> Finding:
         return Finding("error", about, error.values.get("hint", str(error)))
     if reference.scheme == "torchhub":
         return Finding("warning", about, f"the code of {reference.name} runs here, with all that hubcord may do")
-    return _of_card(about, reference, local_card(text, TASKS[task].accepts))
+    return _of_card(about, reference, local_card(text, accepts))
 
 
 def _of_card(about: str, reference: ModelReference, card: Card) -> Finding:
@@ -96,7 +96,7 @@ def _of_card(about: str, reference: ModelReference, card: Card) -> Finding:
     if card.cached:
         return Finding("ok", about, "there")
     if reference.scheme == "path":
-        return Finding("error", about, "there is no such folder")
+        return Finding("error", about, "there is no such folder or file")
     if reference.scheme == "torchvision":
         return Finding("ok", about, "weights are fetched when first used, if they aren't cached")
     return Finding(
