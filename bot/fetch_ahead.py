@@ -29,7 +29,7 @@ def default_models(settings: Settings) -> Mapping[str, Accepts]:
     return {
         reference: TASKS[name].accepts
         for name, task in settings.tasks.items()
-        for reference in task.defaults
+        for reference in task.default_references
         if parse_reference(reference).scheme == "hf"
     }
 

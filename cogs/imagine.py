@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import secrets
+import asyncio
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
-from bot.inference.pipelines.imagine import (
-    MAX_PROMPT_CHARS,
-    MAX_SEED,
-    ImagineRequest,
-    ImagineSettings,
-    read_size,
-)
+from bot.errors import BadInput
+from bot.inference.diffusion.schedulers import SCHEDULERS
+from bot.inference.pipelines.imagine import MAX_PROMPT_CHARS, MAX_SEED, ImagineSettings
 from bot.views.imagine import imagine_answer
 from bot.views.models import matching, model_choices
 
-_SIZES = ("512x512", "768x512", "512x768", "768x768", "1024x1024", "1216x832", "832x1216")
 _MAX_STEPS, _MAX_GUIDANCE, _MAX_COUNT = 1000, 50, 10
+_MAX_CHOICE_CHARS = 100
 
 
 class Imagine(commands.Cog):
@@ -33,15 +29,18 @@ class Imagine(commands.Cog):
 
     @app_commands.command()
     @app_commands.describe(
-        prompt="What the picture should show",
+        prompt="What the picture should show; <lora:NAME:0.8> in it adds an adapter",
         negative="What it should not show",
         size="Width and height in pixels, like 512x768; the model's own when left out",
         steps="How many steps to take: more is slower and finer",
         guidance="How closely to follow the prompt",
+        scheduler="How the steps are taken; the model's own when left out",
+        lora="Adapters that change the style, like NAME or NAME:0.8; several with commas",
         seed="The same seed gives the same picture; random when left out",
         count="How many pictures",
         model="The model that makes them",
     )
+    @app_commands.choices(scheduler=[app_commands.Choice(name=name, value=name) for name in SCHEDULERS])
     async def imagine(
         self,
         interaction: discord.Interaction[Bot],
@@ -50,32 +49,55 @@ class Imagine(commands.Cog):
         size: str | None = None,
         steps: app_commands.Range[int, 1, _MAX_STEPS] | None = None,
         guidance: app_commands.Range[float, 0, _MAX_GUIDANCE] | None = None,
+        scheduler: str | None = None,
+        lora: str = "",
         seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
         count: app_commands.Range[int, 1, _MAX_COUNT] = 1,
         model: str | None = None,
     ) -> None:
         """Make pictures from a prompt."""
-        width, height = read_size(size) if size else (None, None)
-        request = ImagineRequest(
+        request = self._settings.request(
+            prompt,
             model=self._bot.defaults.choose(interaction, "imagine", model),
-            prompt=prompt,
             negative=negative,
-            width=width,
-            height=height,
+            size=size,
             steps=steps,
             guidance=guidance,
-            seed=secrets.randbelow(MAX_SEED) if seed is None else seed,
+            scheduler=scheduler,
+            lora=lora.split(","),
+            seed=seed,
             count=count,
         )
         await self._bot.replies.answer(interaction, "imagine", request)
 
     @imagine.autocomplete("size")
-    async def _sizes(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return matching(((size.replace("x", "×"), size) for size in _SIZES), typed.replace("x", "×"))
+    async def _sizes(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+        sizes = await asyncio.to_thread(self._settings.sizes, self._chosen(interaction))
+        return matching(((size.replace("x", "×"), size) for size in sizes), typed.replace("x", "×"))
+
+    @imagine.autocomplete("lora")
+    async def _loras(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+        """Offer the adapters for the model, for the last one of those that are typed."""
+        before, comma, last = typed.rpartition(",")
+        names = [lora.name for lora in self._settings.loras_for(self._chosen(interaction))]
+        written = f"{before}{comma} " if comma else ""
+        return [
+            app_commands.Choice(name=(written + choice.name)[:100], value=written + choice.value)
+            for choice in matching(((name, name) for name in names), last.partition(":")[0])
+            if len(written + choice.value) <= _MAX_CHOICE_CHARS
+        ]
 
     @imagine.autocomplete("model")
     async def _models(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         return model_choices(interaction, "imagine", typed)
+
+    def _chosen(self, interaction: discord.Interaction[Bot]) -> str:
+        """Return the model that is chosen so far."""
+        model: str | None = getattr(interaction.namespace, "model", None)
+        try:
+            return self._bot.defaults.choose(interaction, "imagine", model)
+        except BadInput:
+            return self._bot.defaults.choose(interaction, "imagine", None)
 
 
 async def setup(bot: Bot) -> None:

@@ -17,6 +17,7 @@ from bot.inference.pipelines.imagine import ImagineSettings
 from bot.inference.registry import TASKS
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
+LORA = {"name": "ink", "model": "path:ink.safetensors"}
 
 
 def test_the_example_is_valid() -> None:
@@ -100,6 +101,18 @@ def test_config_toml_in_the_folder_is_read(tmp_path: Path, monkeypatch: pytest.M
         ({"devices": {"precision": 8}}, "devices.precision: input should be 'auto', 'fp32'"),
         ({"imagine": {"models": ["foo"]}}, "imagine.models.0: a model reference is hf:ORG/NAME@REVISION"),
         ({"imagine": {"models": []}}, "imagine.models: "),
+        ({"imagine": {"defaults": [{"model": "x"}]}}, "imagine: there is no model “x” here. Choose one of: emoji-sd."),
+        ({"imagine": {"defaults": [{"model": "emoji-sd", "size": "9"}]}}, "imagine.defaults.0.size: “9” is no size."),
+        ({"imagine": {"defaults": [{"model": "emoji-sd", "scheduler": "x"}]}}, "there is no scheduler “x”. Choose"),
+        ({"imagine": {"loras": [LORA | {"for": ["x"]}]}}, "imagine: there is no model “x” here."),
+        ({"imagine": {"loras": [LORA, LORA | {"name": "INK"}]}}, "imagine: two adapters have the same name."),
+        (
+            {"imagine": {"loras": [LORA | {"model": "torchvision:resnet50"}]}},
+            "imagine.loras.0.model: an adapter is hf:",
+        ),
+        ({"imagine": {"loras": [LORA | {"name": "a b"}]}}, "imagine.loras.0.name: string should match"),
+        ({"imagine": {"loras": [LORA | {"weight": 3}]}}, "imagine.loras.0.weight: input should be less than"),
+        ({"imagine": {"loras": [LORA | {"wait": 3}]}}, "there is no such key. Allowed here: name, model, weight, for,"),
         ({"queue": {"tiers": [{"role": 5}]}}, "queue.tiers.0.weight: field required"),
         ({"queue": {"tiers": [{"role": "5", "weight": 1}]}}, "queue.tiers.0.role: input should be a valid integer"),
         ({"queue": {"tiers": [{"role": 0, "weight": 1}]}}, "queue.tiers.0.role: input should be greater than or"),

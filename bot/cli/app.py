@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ from bot.inference.picture_task import PictureRequest, PictureSettings
 from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
 from bot.inference.pipelines.describe import DescribeRequest, DescribeSettings
 from bot.inference.pipelines.detect import MAX_CONFIDENCE, DetectRequest, DetectSettings
-from bot.inference.pipelines.imagine import MAX_SEED, ImagineRequest, ImagineSettings, read_size
+from bot.inference.pipelines.imagine import MAX_SEED, ImagineSettings
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentSettings
 from bot.inference.pipelines.translate import TranslateRequest, TranslateSettings
 from bot.inference.settings import ModelSettings
@@ -104,6 +103,8 @@ def imagine(
     steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps.")] = None,
     guidance: Annotated[float | None, typer.Option(min=0, max=50, help="How closely to follow the prompt.")] = None,
     size: Annotated[str | None, typer.Option(help="Width and height in pixels, like 512x768.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="How the steps are taken, like Euler or DPM++ 2M.")] = None,
+    lora: Annotated[list[str] | None, typer.Option(help="Adapter: NAME or NAME:WEIGHT; may be said again.")] = None,
     count: Annotated[int, typer.Option(min=1, max=10, help="How many pictures; picture k has seed + k.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path(),
     model: Model = None,
@@ -112,22 +113,15 @@ def imagine(
 ) -> None:
     """Make pictures from a prompt."""
     with Session.open(config, json=json) as session:
-        width, height = read_size(size) if size else (None, None)
-        _make_folder(out)
+        settings = session.settings.task(ImagineSettings)
         options: dict[str, Any] = {
-            "model": _chosen(model, session.settings.task(ImagineSettings)),
-            "negative": negative, "steps": steps, "guidance": guidance, "count": count,
-            "width": width, "height": height,
+            "model": _chosen(model, settings),
+            "negative": negative, "steps": steps, "guidance": guidance, "count": count, "size": size,
+            "scheduler": scheduler, "lora": lora or (), "seed": seed,
         }  # fmt: skip
-        requests = (
-            _make(
-                ImagineRequest,
-                prompt=text,
-                seed=secrets.randbelow(MAX_SEED) if seed is None else seed,
-                **options,
-            )
-            for text in _lines([prompt])
-        )
+        settings.request("-", **options)
+        _make_folder(out)
+        requests = (_make(settings.request, text, **options) for text in _lines([prompt]))
         session.run("imagine", requests, show.imagine, out=out)
 
 

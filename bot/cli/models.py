@@ -16,7 +16,7 @@ from bot.config import DEFAULT_FILE, Settings
 from bot.errors import BadInput, ModelUnavailable
 from bot.inference.accepts import ANYTHING, Accepts
 from bot.inference.reference import ModelReference, parse_reference
-from bot.inference.registry import TASKS
+from bot.inference.registry import TASKS, configured
 from bot.inference.sizes import for_people
 from bot.texts import translate as _
 
@@ -29,14 +29,13 @@ Reference = Annotated[str, typer.Argument(metavar="REF", help="Model reference."
 @app.command(name="list")
 def list_models(config: Config = None, json: Json = False) -> None:
     """Show the configured models: here or not, size, memory, licence, and whether they fit into this device."""
-    from bot.inference.cards import local_card
+    from bot.inference.cards import Card, local_card
 
     with Session.open(config, json=json) as session:
         device = session.settings.devices.devices()[0]
-        cards = {
-            task: [local_card(reference, TASKS[task].accepts) for reference in settings.references]
-            for task, settings in session.settings.tasks.items()
-        }
+        cards: dict[str, list[Card]] = {}
+        for task, reference, accepts in configured(session.settings.tasks):
+            cards.setdefault(task, []).append(local_card(reference, accepts))
         if json:
             pairs = [(task, number == 0, card) for task, models in cards.items() for number, card in enumerate(models)]
             show.print_json([show.as_json(card, device, task=task, default=first) for task, first, card in pairs])
@@ -70,8 +69,8 @@ def pull(
     """Fetch models into the cache and check them. Safe to run twice at once."""
     with Session.open(config, json=json) as session:
         settings = session.settings
-        configured = [r for task in settings.tasks.values() for r in task.references] if everything else []
-        wanted = list(dict.fromkeys([*(references or []), *configured]))
+        named = [reference for _task, reference, _accepts in configured(settings.tasks)] if everything else []
+        wanted = list(dict.fromkeys([*(references or []), *named]))
         if not wanted:
             raise BadInput("Name the models to fetch, or say --all for all that are configured.")
         fetch_all(session, {reference: _accepts(settings, reference) for reference in wanted})
@@ -123,14 +122,13 @@ def du(config: Config = None, json: Json = False) -> None:
     from bot.inference.hub_cache import cached_models, free_bytes
 
     with Session.open(config, json=json) as session:
-        tasks = session.settings.tasks.values()
-        configured = {parse_reference(reference).name for task in tasks for reference in task.references}
+        known = {parse_reference(reference).name for _task, reference, _accepts in configured(session.settings.tasks)}
         models = cached_models()
         if json:
-            show.print_json([{**asdict(model), "configured": model.name in configured} for model in models])
+            show.print_json([{**asdict(model), "configured": model.name in known} for model in models])
             return
         rows = [
-            (model.name, for_people(model.size_bytes), _("configured") if model.name in configured else "")
+            (model.name, for_people(model.size_bytes), _("configured") if model.name in known else "")
             for model in models
         ]
         free = for_people(free_bytes())
@@ -164,5 +162,4 @@ def search(
 
 def _accepts(settings: Settings, reference: str) -> Accepts:
     """Return what the command takes that a model is configured for; of a model that isn't, anything is taken."""
-    tasks = (name for name, task in settings.tasks.items() if reference in task.references)
-    return next((TASKS[name].accepts for name in tasks), ANYTHING)
+    return next((accepts for _task, known, accepts in configured(settings.tasks) if known == reference), ANYTHING)

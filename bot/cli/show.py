@@ -88,7 +88,8 @@ def imagine(result: ImagineResult, job: Job, *, json: bool, name: str, out: Path
         _json(
             job, files=files, seed=result.pictures[0].seed, seeds=[p.seed for p in result.pictures],
             prompt=result.prompt, negative=result.negative, model=result.model, steps=result.steps,
-            guidance=result.guidance, width=result.width, height=result.height, note=result.note,
+            guidance=result.guidance, scheduler=result.scheduler, loras=list(map(str, result.loras)),
+            width=result.width, height=result.height, note=result.note,
         )  # fmt: skip
         return
     _heading(result.prompt, result.model)

@@ -20,6 +20,7 @@ from bot.doctor.on_discord import check_discord
 from bot.doctor.on_hub import check_hub_token
 from bot.errors import ConfigError, UserError
 from bot.heartbeat import is_connected
+from bot.inference.registry import configured
 from bot.jobs.sql_store import SqlStore
 from bot.jobs.store import NoStore, Store
 
@@ -90,9 +91,9 @@ async def _store(settings: Settings, store: SqlStore) -> tuple[Check, Store]:
 
 
 async def _hub_and_machine(settings: Settings) -> list[Check]:
-    wanted = [(task, text) for task, table in settings.tasks.items() for text in table.references]
-    needed = any(text.startswith("hf:") for _, text in wanted)
-    asked = asyncio.gather(*(check_model(task, text, settings.hub.trusted_torchhub) for task, text in wanted))
+    wanted = list(configured(settings.tasks))
+    needed = any(text.startswith("hf:") for _, text, _ in wanted)
+    asked = asyncio.gather(*(check_model(*one, settings.hub.trusted_torchhub) for one in wanted))
     token, devices = await asyncio.gather(check_hub_token(needed=needed), open_devices(settings.devices))
     models = await asked
     cards = list({card.reference: card for _, card in models if card is not None}.values())

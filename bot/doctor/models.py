@@ -8,20 +8,20 @@ from functools import partial
 
 from bot.doctor.check import Check, failed, in_thread
 from bot.errors import ModelUnavailable
+from bot.inference.accepts import Accepts
 from bot.inference.cards import Card, hub_card, local_card
 from bot.inference.reference import ModelReference, parse_reference
-from bot.inference.registry import TASKS
 from bot.inference.sizes import for_people
 from bot.inference.torchhub import check_trusted
 
 _ANOTHER = "Name another model in the configuration."
 
 
-async def check_model(task: str, text: str, trusted: Container[str]) -> tuple[Check, Card | None]:
+async def check_model(task: str, text: str, accepts: Accepts, trusted: Container[str]) -> tuple[Check, Card | None]:
     """Return what is right or wrong with a model of a task, and its card if it can be used."""
     name = f"{task} model {text}"
     try:
-        card = await in_thread(partial(_card, task, text, trusted))
+        card = await in_thread(partial(_card, text, accepts, trusted))
     except ModelUnavailable as error:
         return _wrong(name, text, str(error.values.get("hint", error))), None
     except TimeoutError:
@@ -31,12 +31,12 @@ async def check_model(task: str, text: str, trusted: Container[str]) -> tuple[Ch
     return _usable(name, card), card
 
 
-def _card(task: str, text: str, trusted: Container[str]) -> Card:
+def _card(text: str, accepts: Accepts, trusted: Container[str]) -> Card:
     """Describe a model; the Hub is asked about those alone that aren't here. Raise ModelUnavailable."""
     reference = parse_reference(text)
     check_trusted(reference, trusted)
-    card = local_card(text, TASKS[task].accepts)
-    return hub_card(text, TASKS[task].accepts) if reference.scheme == "hf" and not card.cached else card
+    card = local_card(text, accepts)
+    return hub_card(text, accepts) if reference.scheme == "hf" and not card.cached else card
 
 
 def _wrong(name: str, reference: str, hint: str) -> Check:

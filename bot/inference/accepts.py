@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -47,3 +48,5 @@ def _anything(_name: str) -> bool:
 
 
 ANYTHING = Accepts("models of any kind", _anything, FORMS)
+ADAPTERS = Accepts("LoRA adapters in safetensors form", operator.not_, frozenset({"hf", "path"}))
+"""They have no configuration of a model beside them."""

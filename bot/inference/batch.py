@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bot.errors import JobCancelled, ModelUnavailable, UserError
-from bot.inference.device import Device
+from bot.inference.accepts import Accepts
+from bot.inference.device import Device, is_out_of_memory
 from bot.inference.messages import Answered, Batch, BatchItem, BatchReport, Event, Loading, Progress, Started
 from bot.inference.models import ModelCache
 from bot.inference.pipeline import Failure, Loaded, Outcome, Pipeline, Request, Result
@@ -63,7 +64,7 @@ class BatchRun:
             if waiting:
                 raise RuntimeError(f"{len(waiting)} of {len(items)} requests got no answer")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - the worker's edge: whatever a model raises stays with its job
-            full, failure = _is_out_of_memory(error), _outcome(error)
+            full, failure = is_out_of_memory(error), _outcome(error)
             hopeless = isinstance(error, ModelUnavailable | JobCancelled)
         else:
             return
@@ -141,7 +142,9 @@ class BatchContext:
         self._line = line
         self._clock = clock
 
-    def load(self, reference: str, loader: Callable[[ModelFiles, Device], Model]) -> Model:
+    def load(
+        self, reference: str, loader: Callable[[ModelFiles, Device], Model], accepts: Accepts | None = None
+    ) -> Model:
         """Return a model, loaded if it isn't in memory; raise ModelUnavailable."""
         if self._cache.peek(reference) is None:
             self._line.send(Loading(reference))
@@ -149,7 +152,7 @@ class BatchContext:
             reference,
             loader,
             lambda done, total: self._hear(reference, done, total),
-            self._pipeline.accepts,
+            accepts or self._pipeline.accepts,
             self._give_way,
         )
         self._line.send(Started())
@@ -214,9 +217,3 @@ def _outcome(answer: Result | Exception) -> Outcome:
     if isinstance(answer, UserError):
         return Failure(answer)
     return Failure(traceback="".join(traceback.format_exception(answer)))
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError)

@@ -15,7 +15,7 @@ from bot.inference.accepts import ANYTHING, Accepts, architectures
 from bot.inference.access import NO_SAFETENSORS, unavailable, why_not
 from bot.inference.builder_facts import builder_facts
 from bot.inference.fetch import CARD, describe, needed_files, read_config
-from bot.inference.hub import local_folder, read_meta
+from bot.inference.hub import local_folder, read_meta, weight_files
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.weights import Weights, fetch_weights, read_weights
 
@@ -78,7 +78,7 @@ def hub_card(text: str, accepts: Accepts = ANYTHING) -> Card:
 def _why_no_folder(reference: ModelReference) -> str:
     """Return why a model isn't on this machine, unless it can be fetched."""
     if reference.scheme == "path":
-        return "There is no such folder."
+        return "There is no such folder or file."
     if reference.scheme == "bundled":
         try:
             bundled_path(reference.name)
@@ -112,7 +112,7 @@ def _of_builder(card: Card, reference: ModelReference, accepts: Accepts) -> Card
 def _of_folder(card: Card, reference: ModelReference, folder: Path, accepts: Accepts) -> Card:
     """Add what the files of a model tell."""
     revision = folder.name if reference.scheme == "hf" else read_meta(folder).get("revision")
-    weights = read_weights(folder.rglob("*.safetensors"))
+    weights = read_weights(weight_files(reference, folder))
     found = replace(card, cached=True, revision=revision, weights=weights)
     return _described(found, reference, folder, accepts)
 

@@ -96,6 +96,13 @@ class Device:
             torch.cuda.empty_cache()
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Say whether a device's memory ran out."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | MemoryError)
+
+
 def find_devices() -> list[str]:
     """Return the names of all CUDA devices that may be used, or `["cpu"]`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import logging
 import os
 import re
 import shutil
@@ -34,6 +35,8 @@ _ODD_ANSWERS = (AssertionError, AttributeError, LookupError, TypeError, json.JSO
 _LEFTOVER_S = 3_600.0
 """How long nobody wrote to an unfinished file that a killed process left behind."""
 _ACCESSORIES = {".json", ".txt", ".model", ".spm", ".bpe", ".tiktoken", ".jinja"}
+_BASE = "adapter_config.json"
+"""It makes transformers load another model, which it names."""
 _WEIGHTS = re.compile(r"(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors")
 """What the libraries load when they aren't asked for a variant like fp16."""
 
@@ -100,7 +103,10 @@ def needed_files(reference: ModelReference, folder: Path) -> list[RepoFile]:
     config = read_config(folder)
     parts = [name for name, value in config.items() if isinstance(value, list)] if "_class_name" in config else []
     tree = get_cached_repo_tree(reference.name, revision=folder.name)
-    files = [file for file in tree if is_needed(file.path, parts)]
+    if config and not reference.entry:
+        files = [file for file in tree if is_needed(file.path, parts)]
+    else:
+        files = [file for file in tree if _is_adapter(file.path, reference.entry)]
     if not any(file.path.endswith(".safetensors") for file in files):
         raise unavailable(reference, NO_SAFETENSORS)
     return files
@@ -112,7 +118,12 @@ def is_needed(path: str, parts: Sequence[str]) -> bool:
     if str(where.parent) not in (".", *parts):
         return False
     weights = _WEIGHTS.fullmatch(where.name) and bool(parts) == (str(where.parent) != ".")
-    return bool(weights) or where.suffix in _ACCESSORIES or path == CARD
+    return bool(weights) or (where.suffix in _ACCESSORIES and path != _BASE) or path == CARD
+
+
+def _is_adapter(path: str, entry: str | None) -> bool:
+    """Say whether a file of an adapter's repository is needed: the one named, or all at the top."""
+    return path == entry if entry else path.endswith(".safetensors") and "/" not in path
 
 
 @contextlib.contextmanager
@@ -145,7 +156,10 @@ def _make_room(folder: Path, size_bytes: int) -> None:
             path.unlink(missing_ok=True)
         else:
             writing += stat.st_size
-    if shutil.disk_usage(folder).free + writing < size_bytes:
+    there = next(
+        path for path in (folder, *folder.parents) if path.exists()
+    )  # an adapter has no small files to begin with
+    if shutil.disk_usage(there).free + writing < size_bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -157,6 +171,8 @@ def _snapshot(
 
     never_sleep_long()
     disable_progress_bars()
+    # An adapter's repository has no configuration, which it would warn of.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         return Path(
             snapshot_download(

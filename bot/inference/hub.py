@@ -44,7 +44,7 @@ class ModelFiles:
     @property
     def size_bytes(self) -> int:
         """Return the size of the weights on disk; 0 when unknown."""
-        return sum(f.stat().st_size for f in self.folder.rglob("*.safetensors")) if self.folder else 0
+        return sum(f.stat().st_size for f in weight_files(self.reference, self.folder)) if self.folder else 0
 
 
 def find_model(
@@ -76,7 +76,7 @@ def local_folder(reference: ModelReference) -> Path | None:
         with contextlib.suppress(ModelUnavailable):
             return bundled_path(reference.name)
     folder = Path(reference.name).expanduser()
-    return folder if reference.scheme == "path" and folder.is_dir() else None
+    return folder if reference.scheme == "path" and (folder / (reference.entry or ".")).exists() else None
 
 
 def is_here(text: str) -> bool | None:
@@ -87,14 +87,21 @@ def is_here(text: str) -> bool | None:
 
 def _check_folder(reference: ModelReference, folder: Path, accepts: Accepts) -> None:
     try:
-        config = read_config(folder)
+        config, weights = read_config(folder), weight_files(reference, folder)
     except (OSError, ValueError) as error:
         raise unavailable(reference, f"Its configuration can't be read ({brief(error)}).") from error
-    if not config:
+    if not config and not (weights and accepts.fits("")):
         raise unavailable(reference, "The folder has no config.json or model_index.json.")
     accepts.check(reference, config)
-    if not next(folder.rglob("*.safetensors"), None):
+    if not weights:
         raise unavailable(reference, NO_SAFETENSORS)
+
+
+def weight_files(reference: ModelReference, folder: Path) -> list[Path]:
+    """Return the safetensors files in a model's folder: all, or the one that the reference names."""
+    if reference.entry:
+        return [path for path in (folder / reference.entry,) if path.is_file()]
+    return list(folder.rglob("*.safetensors"))
 
 
 def read_meta(folder: Path) -> dict[str, Any]:

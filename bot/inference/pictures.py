@@ -7,26 +7,31 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bot.inference.diffusion.loras import Lora
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """Hold what makes a picture again. Sizes in pixels."""
+    """Hold what makes a picture again. Sizes in pixels; `guidance` is None where the model takes none."""
 
     prompt: str
     negative: str
     steps: int
-    guidance: float
+    guidance: float | None
     seed: int
     width: int
     height: int
     model: str
     scheduler: str
+    loras: tuple[Lora, ...] = ()
 
     def as_text(self) -> str:
         """Return the form that other tools read: the `parameters` text of AUTOMATIC1111's web interface."""
+        prompt = " ".join([self.prompt, *(f"<lora:{lora}>" for lora in self.loras)])
         negative = f"Negative prompt: {self.negative}\n" if self.negative else ""
+        guidance = "" if self.guidance is None else f"CFG scale: {self.guidance:g}, "
         return (
-            f"{self.prompt}\n{negative}Steps: {self.steps}, Sampler: {self.scheduler}, CFG scale: {self.guidance:g}, "
+            f"{prompt}\n{negative}Steps: {self.steps}, Sampler: {self.scheduler}, {guidance}"
             f"Seed: {self.seed}, Size: {self.width}x{self.height}, Model: {self.model}"
         )
 

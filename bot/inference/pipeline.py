@@ -92,8 +92,13 @@ class Context(Protocol):
 
     device: Device
 
-    def load(self, reference: str, loader: Callable[[ModelFiles, Device], Model]) -> Model:
-        """Return the model of `reference`, loaded by `loader` if it isn't in memory; raise ModelUnavailable."""
+    def load(
+        self, reference: str, loader: Callable[[ModelFiles, Device], Model], accepts: Accepts | None = None
+    ) -> Model:
+        """Return the model of `reference`, loaded by `loader` if it isn't in memory; raise ModelUnavailable.
+
+        `accepts` says what it may be; None: what the pipeline accepts.
+        """
 
     def prepared(
         self, loader: Callable[[ModelFiles, Device], Any]

@@ -1,10 +1,11 @@
 """Read model references: one string names a model everywhere.
 
 hf:ORG/NAME@REVISION             a Hugging Face Hub repository
+hf:ORG/NAME@REVISION#FILE.safetensors  one file of it (an adapter)
 torchvision:resnet50             torchvision's own builder, with its default weights
 torchvision:ResNet50_Weights.IMAGENET1K_V2
 torchhub:OWNER/REPO:TAG#ENTRY    a PyTorch Hub repository, at a tag or commit
-path:models/NAME                 a local folder in hub format
+path:models/NAME                 a local folder in hub format, or one safetensors file (an adapter)
 bundled:NAME                     a small model that comes with hubcord
 """
 
@@ -18,7 +19,7 @@ from bot.errors import BadInput
 
 HOW_TO_WRITE = "hf:ORG/NAME@REVISION, torchvision:NAME, torchhub:OWNER/REPO:TAG#ENTRY, path:FOLDER or bundled:NAME"
 _VALID = {
-    "hf": re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?"),
+    "hf": re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?(#[\w./-]+\.safetensors)?"),
     "torchvision": re.compile(r"\w+(\.\w+)?"),
     "torchhub": re.compile(r"[\w.-]+/[\w.-]+:[\w./-]+#\w+"),
     "path": re.compile(r".+", re.DOTALL),
@@ -32,7 +33,7 @@ _COMMIT_SHOWN = 7
 
 @dataclass(frozen=True, slots=True)
 class ModelReference:
-    """Hold the parts of a reference: `scheme`, `name`, and `revision` and `entry` where the form has them."""
+    """Hold the parts of a reference: `scheme`, `name`, and `revision` and `entry` (a file) where the form has them."""
 
     scheme: str
     name: str
@@ -44,14 +45,15 @@ class ModelReference:
         """Return the reference as it is written in the configuration."""
         if self.scheme == "torchhub":
             return f"{self.scheme}:{self.name}:{self.revision}#{self.entry}"
-        return f"{self.scheme}:{self.name}" + (f"@{self.revision}" if self.revision else "")
+        text = f"{self.scheme}:{self.name}" + (f"@{self.revision}" if self.revision else "")
+        return text + (f"{'/' if self.scheme == 'path' else '#'}{self.entry}" if self.entry else "")
 
     @property
     def short_name(self) -> str:
         """Return the name that people see: no scheme, no folders of the host's machine."""
-        if self.entry:
-            return f"{self.name}#{self.entry}"
-        return _folder_name(self.name) if self.scheme == "path" else self.name
+        if self.scheme == "path":
+            return self.entry or _folder_name(self.name)
+        return f"{self.name}#{self.entry}" if self.entry else self.name
 
     @property
     def is_commit(self) -> bool:
@@ -68,10 +70,13 @@ def parse_reference(text: str) -> ModelReference:
     if scheme == "torchhub":
         repository, _, pin = rest.partition(":")
         return ModelReference(scheme, repository, *pin.split("#"))
+    if scheme == "path" and rest.endswith(".safetensors"):
+        return ModelReference(scheme, str(PurePath(rest).parent), entry=PurePath(rest).name)
     if scheme != "hf":
         return ModelReference(scheme, rest)
-    name, _, revision = rest.partition("@")
-    return ModelReference(scheme, name, revision or None)
+    repository, _, entry = rest.partition("#")
+    name, _, revision = repository.partition("@")
+    return ModelReference(scheme, name, revision or None, entry or None)
 
 
 def _folder_name(path: str) -> str:

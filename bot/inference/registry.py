@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from bot.inference.accepts import Accepts
+from bot.inference.accepts import ADAPTERS, Accepts
 from bot.inference.pipeline import Pipeline, Request, Result
 from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, ClassifySettings
 from bot.inference.pipelines.describe import DescribeRequest, DescribeResult, DescribeSettings
@@ -61,7 +61,13 @@ _ALL = (
         ClassifySettings,
         f"{_PIPELINES}.classify:ClassifyPipeline",
     ),
-    Task("imagine", ImagineRequest, ImagineResult, ImagineSettings, f"{_PIPELINES}.imagine:ImaginePipeline"),
+    Task(
+        "imagine",
+        ImagineRequest,
+        ImagineResult,
+        ImagineSettings,
+        "bot.inference.diffusion.pipeline:ImaginePipeline",
+    ),
     Task(
         "translate",
         TranslateRequest,
@@ -79,3 +85,10 @@ _ALL = (
     ),
 )
 TASKS: Mapping[str, Task] = {task.name: task for task in _ALL}
+
+
+def configured(tasks: Mapping[str, TaskSettings]) -> Iterator[tuple[str, str, Accepts]]:
+    """Yield the task and reference of all that is configured, and what it may be: models, then their adapters."""
+    for name, settings in tasks.items():
+        yield from ((name, reference, TASKS[name].accepts) for reference in settings.references)
+        yield from ((name, reference, ADAPTERS) for reference in settings.adapters)

@@ -41,9 +41,14 @@ class TaskSettings(Frozen):
         raise NotImplementedError
 
     @property
-    def defaults(self) -> tuple[str, ...]:
+    def default_references(self) -> tuple[str, ...]:
         """Return the references that are used unless somebody asks for others."""
         return self.references[:1]
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Return the references of what can be put on a model (LoRA)."""
+        return ()
 
     def check(self, request: Any) -> None:
         """Raise BadInput when the host's limits don't allow this request. It is asked before the job is queued."""

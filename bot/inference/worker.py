@@ -161,6 +161,7 @@ def _quiet_libraries(level: int) -> None:
         os.environ.setdefault(name, value)
     for library in ("transformers", "diffusers", "huggingface_hub", "httpx2", "torchvision", "PIL"):
         logging.getLogger(library).setLevel(max(level, logging.ERROR))
+    logging.getLogger("diffusers.loaders").setLevel(logging.CRITICAL)  # an adapter's error tells the same, in one line
     logging.captureWarnings(capture=True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
 

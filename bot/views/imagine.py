@@ -20,7 +20,10 @@ def imagine_answer(_request: ImagineRequest, result: ImagineResult) -> Answer:
     seeds = ", ".join(str(picture.seed) for picture in result.pictures)
     embed.add_field(name=_("Seed") if len(result.pictures) == 1 else _("Seeds"), value=seeds)
     embed.add_field(name=_("Steps"), value=str(result.steps))
-    embed.add_field(name=_("Guidance"), value=f"{result.guidance:g}")
+    if result.guidance is not None:
+        embed.add_field(name=_("Guidance"), value=f"{result.guidance:g}")
+    if result.scheduler:
+        embed.add_field(name=_("Scheduler"), value=plain(result.scheduler))
     embed.add_field(name=_("Size"), value=f"{result.width}×{result.height}")
     embed.add_field(name=_("Time"), value=_("{seconds} s", seconds=f"{result.seconds:.1f}"))
     embed.set_footer(text=cut(result.model, 2048))
@@ -33,6 +36,8 @@ def _description(result: ImagineResult) -> str:
     lines = [quote(result.prompt, 1000)]
     if result.negative:
         lines.append(_("Without: {negative}", negative=plain(cut(result.negative, 500))))
+    if result.loras:
+        lines.append(_("With: {adapters}", adapters=plain(", ".join(map(str, result.loras)))))
     withheld = sum(picture.withheld for picture in result.pictures)
     if withheld:
         lines.append(

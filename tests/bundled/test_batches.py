@@ -12,36 +12,19 @@ from PIL import Image, ImageChops
 
 from bot.inference.batch import BatchRun
 from bot.inference.device import Device
+from bot.inference.diffusion.painter import Painter
+from bot.inference.diffusion.pipeline import ImaginePipeline
+from bot.inference.diffusion.plan import Planner
 from bot.inference.hub import find_model
-from bot.inference.messages import Answered, Batch, BatchItem, Event
+from bot.inference.messages import Batch, BatchItem
 from bot.inference.models import ModelCache
-from bot.inference.pipelines.imagine import ImaginePipeline, ImagineRequest, ImagineResult, ImagineSettings, Painter
+from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, ImagineSettings
+from tests.inference.painting import Line
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what libraries say of their own next versions
 CPU = Device("cpu", threads=1)
 TOLERANCE = 2
 """How far a channel of a pixel may be off, of 255: a batch may add up in another order. Measured: 1 at most."""
-
-
-class Line:
-    """Be a way back to a parent that keeps the pictures; at every step `between` is called."""
-
-    def __init__(self, between: Callable[[], object]) -> None:
-        self.results: dict[str, Any] = {}
-        self._between = between
-
-    def send(self, *events: Event) -> None:
-        self.results |= {event.job_id: event.outcome for event in events if isinstance(event, Answered)}
-
-    def cancelled(self, job_id: str) -> bool:  # noqa: ARG002
-        return False
-
-    def prepared(self, job_id: str) -> Any:  # noqa: ARG002
-        return None
-
-    def give_way(self) -> float:
-        self._between()
-        return 0.0
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +123,8 @@ def test_who_asks_for_what_never_fits_reads_what_to_try(painter: Painter) -> Non
 
 
 def test_a_smaller_size_is_named(painter: Painter) -> None:
-    painter._meta = {"defaults": {"width": 1024, "height": 768}}
+    meta = {"defaults": {"width": 1024, "height": 768}}
+    painter.planner = Planner(painter.family, meta, shown="emoji", multiple=8)
     pipeline = ImaginePipeline(ImagineSettings())
     too_large = pipeline.too_large(request("a cat", 1), lambda _: painter)
     assert str(too_large).endswith("Try 712x536.")

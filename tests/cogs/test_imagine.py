@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
+from bot.inference.diffusion.loras import Lora
 from bot.inference.pipelines.imagine import MAX_SEED, ImagineRequest, ImagineResult, Picture
 from tests.fakes.answers import answer, png
 from tests.fakes.executor import FakeDevice
@@ -37,6 +38,7 @@ async def test_shows_the_picture_and_what_makes_it_again(
         ("Seed", "7"),
         ("Steps", "12"),
         ("Guidance", "3.5"),
+        ("Scheduler", "Euler"),
         ("Size", "512×768"),
         ("Time", "1.2 s"),
     ]
@@ -134,11 +136,101 @@ async def test_the_last_seed(alice: MemberActor, channel: ChannelHandle, device:
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [("", "512×512"), ("512x7", "512×768"), ("512×7", "512×768"), ("1216", "1216×832"), (" 832", "832×1216")],
+    [("", "512×512"), ("640x4", "640×448"), ("640×4", "640×448"), ("448x6", "448×640"), (" 576", "576×448")],
 )
 async def test_offers_sizes(alice: MemberActor, channel: ChannelHandle, typed: str, offered: str) -> None:
     choices = await alice.autocomplete(channel, "imagine", "size", typed, prompt="a cat")
     assert choices[0] == {"name": offered, "value": offered.replace("×", "x")}
+
+
+@pytest.mark.usefixtures("prepared")
+@pytest.mark.parametrize(
+    "config",
+    [
+        {
+            "imagine": {
+                "models": ["bundled:emoji-sd", "path:models/photos"],
+                "defaults": [{"model": "photos", "sizes": ["1024x768"]}],
+            }
+        }
+    ],
+)
+async def test_offers_the_sizes_of_the_model(alice: MemberActor, channel: ChannelHandle) -> None:
+    of_default = await alice.autocomplete(channel, "imagine", "size", "", prompt="a cat")
+    of_chosen = await alice.autocomplete(channel, "imagine", "size", "", prompt="a cat", model="photos")
+    of_unknown = await alice.autocomplete(channel, "imagine", "size", "", prompt="a cat", model="phot")
+    assert [choice["name"] for choice in of_default] == ["64×64"]
+    assert [choice["name"] for choice in of_chosen] == ["1024×768"]
+    assert of_unknown == of_default
+
+
+LORAS = {
+    "imagine": {
+        "models": ["path:models/emoji", "path:models/photos"],
+        "loras": [
+            {"name": "pixel-art", "model": "hf:example/pixel@abc", "weight": 0.7},
+            {"name": "ink", "model": "path:loras/ink.safetensors", "for": ["photos"]},
+        ],
+    }
+}
+
+
+@pytest.mark.parametrize("config", [LORAS])
+async def test_adapters_by_tag_and_by_option(alice: MemberActor, channel: ChannelHandle, device: FakeDevice) -> None:
+    result = await alice.slash(
+        channel, "imagine", prompt="a cat <lora:PIXEL-art>", lora="ink:0.5", model="photos", scheduler="DDIM", seed=7
+    )
+    loras = (Lora(name="ink", weight=0.5), Lora(name="pixel-art", weight=0.7))
+    assert device.requests == [replace(CAT, model="path:models/photos", loras=loras, scheduler="DDIM")]
+    assert description(result) == "> a cat\nWith: ink:0.5, pixel-art:0.7"
+    assert ("Scheduler", "DDIM") in [(field.name, field.value) for field in embed(result).fields]
+
+
+@pytest.mark.parametrize("config", [LORAS])
+@pytest.mark.parametrize(
+    ("typed", "model", "offered"),
+    [
+        ("", "emoji", ["pixel-art"]),
+        ("", "photos", ["pixel-art", "ink"]),
+        ("in", "photos", ["ink"]),
+        ("pixel-art:0.5,in", "photos", ["pixel-art:0.5, ink"]),
+        ("ink:0.5", "photos", ["ink"]),
+        ("x" * 97 + ",ink", "photos", []),
+    ],
+)
+async def test_offers_the_adapters_of_the_model(
+    alice: MemberActor, channel: ChannelHandle, typed: str, model: str, offered: list[str]
+) -> None:
+    choices = await alice.autocomplete(channel, "imagine", "lora", typed, prompt="a cat", model=model)
+    assert [choice["value"] for choice in choices] == offered
+
+
+@pytest.mark.parametrize("config", [LORAS])
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"lora": "oil"}, "There is no adapter “oil” here. Choose one of: pixel-art, ink."),
+        ({"lora": "ink:7"}, "“7” is no weight of an adapter. Use a number from -2 to 2, like 0.8."),
+        ({"lora": "ink"}, "The adapter “ink” is for other models: photos."),
+        ({"prompt": "<lora:pixel-art:1>"}, "There is no prompt. Say what the picture should show."),
+    ],
+)
+async def test_adapters_that_cannot_be_used_are_refused_privately(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice, env: Env, options: dict[str, str], sentence: str
+) -> None:
+    result = await alice.slash(channel, "imagine", **{"prompt": "a cat", "model": "emoji", **options})
+    assert private_text(result) == sentence
+    assert callbacks(env) == [4]
+    assert not device.batches
+
+
+@pytest.mark.parametrize(("guidance", "shown"), [(None, False), (0.0, True)])
+async def test_guidance_that_a_model_does_not_take_is_not_shown(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice, guidance: float | None, *, shown: bool
+) -> None:
+    device.answers(_result(guidance=guidance, scheduler=""))
+    fields = [field.name for field in embed(await alice.slash(channel, "imagine", prompt="a cat")).fields]
+    assert ("Guidance" in fields, "Scheduler" in fields) == (shown, False)
 
 
 async def test_offers_models(alice: MemberActor, channel: ChannelHandle) -> None:

@@ -122,6 +122,9 @@ async def test_imagine(alice: MemberActor, channel: ChannelHandle) -> None:
     assert pictures[0] == pictures[1]
     assert pictures[0] != pictures[2]
     assert pictures[0].startswith(b"\x89PNG")
+    other = await alice.slash(channel, "imagine", prompt="a red heart", seed=3, steps=4, scheduler="Euler a")
+    assert ("Scheduler", "Euler a") in [(field.name, field.value) for field in embed(other).fields]
+    assert await message(other).attachments[0].read() not in pictures
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,8 @@ def _(request: ImagineRequest) -> ImagineResult:
         height=height,
         steps=request.steps or 4,
         guidance=7.5 if request.guidance is None else request.guidance,
+        scheduler=request.scheduler or "Euler",
+        loras=request.loras,
         seconds=1.25,
     )
 

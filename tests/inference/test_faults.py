@@ -242,7 +242,7 @@ def test_a_download_whose_process_is_killed(hub: LoopbackHub, reference: ModelRe
 def test_who_waits_for_the_download_of_another_process_sees_it(hub: LoopbackHub, tmp_path: Path) -> None:
     large = tmp_path / "large"
     large.mkdir()
-    (large / "config.json").write_text("{}", encoding="utf-8")
+    (large / "config.json").write_text('{"model_type": "x"}', encoding="utf-8")
     (large / WEIGHTS).write_bytes(os.urandom(6_000_000))
     hub.add("org/large", large)
     hub.slow_s = 0.5

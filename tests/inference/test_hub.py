@@ -254,6 +254,7 @@ def test_a_branch_that_is_cached_takes_one_request_and_no_file_is_asked_for_in_v
         ("model_index.json", True),
         ("README.md", True),
         ("unet/evil.py", False),
+        ("adapter_config.json", False),
     ],
 )
 def test_what_is_needed_of_a_pipeline(path: str, is_wanted: bool) -> None:

@@ -23,9 +23,10 @@ sys.addaudithook(lambda event, details: calls.append(str(details)) if event in (
                  else None)
 from bot.inference.device import Device
 from bot.inference.models import ModelCache
-from bot.inference.pipelines import classify, imagine, sentiment, translate
+from bot.inference.diffusion.painter import Painter
+from bot.inference.pipelines import classify, sentiment, translate
 cache = ModelCache(Device("cpu", threads=1, precision="fp32"), budget_bytes=1 << 32, idle_unload_s=60.0)
-loaders = {"sentiment": sentiment._TextClassifier, "classifier": classify.load_classifier, "emoji": imagine.Painter,
+loaders = {"sentiment": sentiment._TextClassifier, "classifier": classify.load_classifier, "emoji": Painter,
            "marian": translate.Translator}
 for reference in sys.argv[1:]:
     cache.get(reference, loaders[reference.partition("/")[2].partition("@")[0]])

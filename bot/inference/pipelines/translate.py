@@ -94,7 +94,7 @@ class TranslateSettings(TaskSettings):
         return tuple(dict.fromkeys(pair.model for pair in self.pairs))
 
     @property
-    def defaults(self) -> tuple[str, ...]:
+    def default_references(self) -> tuple[str, ...]:
         """Return the models of all pairs: each is the only one for its languages."""
         return self.references
 

@@ -1,0 +1,1 @@
+"""Make pictures with the pipelines of diffusers: their families, sizes, schedulers and LoRA adapters."""

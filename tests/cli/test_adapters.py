@@ -1,0 +1,142 @@
+"""Test adapters from a Hub on this machine, by the command line: fetched, applied, told of, and refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from bot.cli.pin import pinned
+from bot.inference.reference import shown_model
+from tests.conftest import ROOT
+from tests.inference.finding import hub_environment
+from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
+from tests.inference.tiny_pipelines import tiny_lora, tiny_sdxl
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # what libraries say of their own next versions
+EMOJI = ROOT / "models" / "emoji-sd"
+CONFIG = """
+[imagine]
+models = ["path:{emoji}"]
+[[imagine.loras]]
+name = "wild"
+model = "hf:org/styles@{sha}#wild.safetensors"
+weight = 0.9
+[[imagine.loras]]
+name = "unfit"
+model = "hf:org/styles@main#unfit.safetensors"
+[[imagine.loras]]
+name = "several"
+model = "hf:org/styles@main"
+[[imagine.loras]]
+name = "whole"
+model = "hf:org/model@main"
+[[imagine.loras]]
+name = "gone"
+model = "path:gone.safetensors"
+"""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackHub]:
+    folder = tmp_path_factory.mktemp("repositories")
+    tiny_lora(folder / "styles" / "wild.safetensors", EMOJI)
+    tiny_lora(folder / "styles" / "unfit.safetensors", tiny_sdxl(folder / "model"))
+    with serve_hub() as hub:
+        hub.add("org/styles", folder / "styles")
+        hub.add("org/model", folder / "model")
+        yield hub
+
+
+class Shell:
+    """Run the command line in a folder with a configuration and empty caches."""
+
+    def __init__(self, hub: LoopbackHub, folder: Path) -> None:
+        self._folder = folder
+        self._environment = hub_environment(hub, folder / "home") | {"COLUMNS": "200"}
+        text = CONFIG.format(emoji=EMOJI, sha=hub.repositories["org/styles"].sha)
+        (folder / "config.toml").write_text(text, encoding="utf-8")
+
+    def __call__(self, *arguments: str, code: int = 0) -> tuple[str, str]:
+        run = subprocess.run(
+            [sys.executable, "-m", "bot", *arguments],
+            cwd=self._folder, env=self._environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert run.returncode == code, run.stderr
+        return run.stdout, run.stderr
+
+    def picture(self, *options: str) -> tuple[dict[str, Any], bytes]:
+        """Return what is told of a picture, and its pixels."""
+        out, _err = self("imagine", "a red heart", "--seed", "5", "--steps", "2", "--json", *options)
+        told: dict[str, Any] = json.loads(out)
+        with Image.open(self._folder / told["files"][0]) as image:
+            return told, image.tobytes()
+
+
+@pytest.fixture
+def shell(hub: LoopbackHub, tmp_path: Path) -> Shell:
+    return Shell(hub, tmp_path)
+
+
+def test_an_adapter_is_fetched_once_and_changes_the_picture(hub: LoopbackHub, shell: Shell) -> None:
+    hub.requests.clear()
+    plain, without = shell.picture()
+    assert (plain["loras"], plain["scheduler"], hub.requests) == ([], "DPM++ 2M", [])
+    told, styled = shell.picture("--lora", "wild:0.5")
+    assert told["loras"] == ["wild:0.5"]
+    assert styled != without
+    assert any(request.endswith("wild.safetensors") for request in hub.requests)
+    assert not any("unfit" in request for request in hub.requests)
+    hub.requests.clear()
+    assert shell.picture("--lora", "wild:0.5")[1] == styled
+    assert shell.picture("--scheduler", "euler A")[0]["scheduler"] == "Euler a"
+    assert hub.requests == [], "a pinned adapter in the cache takes no request"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "complaint"),
+    [
+        ("unfit", 1, "The adapter “unfit” doesn't fit emoji-sd. Choose another adapter or another model. org/styles"),
+        ("several", 1, "This adapter isn't available on this server yet. hf:org/styles@main: There are 2 adapters"),
+        ("whole", 1, "hf:org/model@main: It is StableDiffusionXLPipeline, but the command takes LoRA adapters"),
+        ("wild:9", 2, "“9” is no weight of an adapter."),
+        ("nothing", 2, "There is no adapter “nothing” here. Choose one of: wild, unfit, several, whole, gone."),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(shell: Shell, name: str, code: int, complaint: str) -> None:
+    out, err = shell("imagine", "a red heart", "--steps", "2", "--lora", name, code=code)
+    assert complaint in err
+    assert (out, len(err.splitlines())) == ("", 1)
+
+
+def test_a_damaged_adapter_is_thrown_away(hub: LoopbackHub, shell: Shell) -> None:
+    hub.faults = [Fault("wild.safetensors", damaged=True)]
+    _out, err = shell("imagine", "a red heart", "--steps", "2", "--lora", "wild", code=1)
+    assert "The file wild.safetensors arrived damaged." in err
+    hub.faults = []
+    assert shell.picture("--lora", "wild")[0]["loras"] == ["wild:0.9"]
+
+
+def test_adapters_are_listed_pulled_and_examined(hub: LoopbackHub, shell: Shell) -> None:
+    sha = hub.repositories["org/styles"].sha
+    wild = f"hf:org/styles@{sha}#wild.safetensors"
+    _out, err = shell("models", "pull", wild)
+    assert err == f"{wild}: {shown_model('org/styles#wild.safetensors', sha)}\n"
+    (card,) = [card for card in json.loads(shell("models", "list", "--json")[0]) if card["reference"] == wild]
+    assert (card["task"], card["default"], card["cached"], card["trouble"]) == ("imagine", False, True, "")
+    assert card["weights"]["size_bytes"] > 0
+    checks = json.loads(shell("doctor", "--json", code=1)[0])["checks"]
+    found = {check["name"]: (check["state"], check["text"]) for check in checks}
+    assert found[f"imagine model {wild}"][0] == "ok"
+    assert found["imagine model path:gone.safetensors"] == ("error", "There is no such folder or file.")
+
+
+def test_pinning_keeps_the_name_of_the_file() -> None:
+    before = 'model = "hf:org/styles@main#wild.safetensors"'
+    assert pinned(before, lambda _: "0" * 40) == f'model = "hf:org/styles@{"0" * 40}#wild.safetensors"'
