@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.doctor.check import Check, in_thread
+from bot.inference.hub_client import hub_api
 
 _NAME = "HF token"
 _ANEW = "Make a new one at {endpoint}/settings/tokens and set HF_TOKEN, or run `hf auth login`."
@@ -24,12 +25,11 @@ async def check_hub_token(*, needed: bool) -> Check:
 
 def _ask() -> Check:
     import httpx2
-    from huggingface_hub import HfApi
     from huggingface_hub.constants import ENDPOINT
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        return Check(_NAME, "ok", f"of {HfApi().whoami()['name']}")
+        return Check(_NAME, "ok", f"of {hub_api().whoami()['name']}")
     except HfHubHTTPError as error:
         if error.response.status_code not in (401, 403):
             return _away(f"it answers {error.response.status_code}")

@@ -16,6 +16,7 @@ from bot.inference.access import NO_SAFETENSORS, unavailable, why_not
 from bot.inference.builder_facts import builder_facts
 from bot.inference.fetch import CARD, describe, needed_files, read_config
 from bot.inference.hub import local_folder, read_meta, weight_files
+from bot.inference.hub_client import hub_api
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.weights import Weights, fetch_weights, read_weights
 
@@ -120,10 +121,9 @@ def _of_folder(card: Card, reference: ModelReference, folder: Path, accepts: Acc
 def model_info(reference: ModelReference) -> ModelInfo:
     """Ask the Hub about a repository; raise ModelUnavailable."""
     import httpx2
-    from huggingface_hub import HfApi
 
     try:
-        return HfApi().model_info(reference.name, revision=reference.revision, timeout=_TIMEOUT_S)
+        return hub_api().model_info(reference.name, revision=reference.revision, timeout=_TIMEOUT_S)
     except (httpx2.HTTPError, OSError, ValueError) as error:
         raise why_not(reference, error) from error
 

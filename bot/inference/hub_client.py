@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import httpx2
+    from huggingface_hub import HfApi
 
+_setting = threading.Lock()
 _PATIENCE_S = 20.0
 """What huggingface_hub may sleep through before it asks again."""
 
@@ -22,9 +25,25 @@ class HubAsksToWait(OSError):
         self.response = response
 
 
-@lru_cache(maxsize=1)
+def hub_api() -> HfApi:
+    """Return what asks the Hub."""
+    from huggingface_hub import HfApi
+
+    never_sleep_long()
+    return HfApi()
+
+
 def never_sleep_long() -> None:
-    """Let huggingface_hub raise HubAsksToWait where it would sleep in silence, for hours perhaps."""
+    """Let huggingface_hub raise HubAsksToWait where it would sleep in silence, for hours perhaps.
+
+    To be called before each use: the first call replaces the client that all threads share.
+    """
+    with _setting:
+        _set_client()
+
+
+@lru_cache(maxsize=1)
+def _set_client() -> None:
     import httpx2
     from huggingface_hub import get_session, set_client_factory
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.errors import UserError
 from bot.inference.accepts import Accepts
 from bot.inference.access import without_token
+from bot.inference.hub_client import hub_api
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,9 @@ class Found:
 def search(query: str, accepts: Accepts, *, limit: int) -> list[Found]:
     """Return models with weights in safetensors form, the most downloaded first; raise UserError."""
     import httpx2
-    from huggingface_hub import HfApi
 
     try:
-        models = HfApi().list_models(
+        models = hub_api().list_models(
             search=query, pipeline_tag=accepts.tag, filter="safetensors", sort="downloads", limit=limit,
             expand=["downloads", "gated", "tags"],
         )  # fmt: skip

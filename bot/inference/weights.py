@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.inference.device import Device
+from bot.inference.hub_client import hub_api
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,9 @@ def read_weights(files: Iterable[Path]) -> Weights:
 
 def fetch_weights(name: str, revision: str, files: Mapping[str, int]) -> Weights:
     """Ask the Hub for the headers of a repository's files, given with their sizes."""
-    from huggingface_hub import HfApi
-
     parameters = Counter[str]()
     for file in files:
-        parameters.update(HfApi().parse_safetensors_file_metadata(name, file, revision=revision).parameter_count)
+        parameters.update(hub_api().parse_safetensors_file_metadata(name, file, revision=revision).parameter_count)
     return Weights(sum(files.values()), dict(parameters))
 
 

@@ -79,6 +79,7 @@ async def test_answers(alice: MemberActor, channel: ChannelHandle, asks_with: di
         "pt: Seed",
         "pt: Steps",
         "pt: Guidance",
+        "pt: Scheduler",
         "pt: Size",
         "pt: Time",
     ]

@@ -106,7 +106,7 @@ def serve_hub() -> Iterator[LoopbackHub]:
 
 @contextlib.contextmanager
 def _server(hub: LoopbackHub, handler: type[_Handler]) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), {"hub": hub}))
+    server = _Server(("127.0.0.1", 0), type("Handler", (handler,), {"hub": hub}))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
@@ -114,6 +114,10 @@ def _server(hub: LoopbackHub, handler: type[_Handler]) -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # some ask for many files at once
 
 
 class _Handler(BaseHTTPRequestHandler):
