@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from bot.errors import ModelUnavailable, UserError, brief
@@ -18,6 +19,8 @@ Meanwhile = Callable[[], float]
 """Lets others use the device; returns the seconds that they did."""
 Made = TypeVar("Made")
 _LOOK_S = 0.01
+_one_at_a_time = threading.Lock()
+"""transformers and diffusers change settings of the whole process while they load."""
 
 
 class Aside:
@@ -26,8 +29,7 @@ class Aside:
     `own_s` are the seconds since it was made, without those that went to others.
     """
 
-    def __init__(self, thread: Executor, meanwhile: Meanwhile) -> None:
-        self._thread = thread
+    def __init__(self, meanwhile: Meanwhile) -> None:
         self._meanwhile = meanwhile
         self._away_s = 0.0
         self._started = time.monotonic()
@@ -38,16 +40,26 @@ class Aside:
         return time.monotonic() - self._started - self._away_s
 
     def do(self, work: Callable[[], Made]) -> Made:
-        """Return what the work returns. Others have to wait while precisions are measured: they'd disturb that."""
-        done = self._thread.submit(work)
-        while not done.done():
-            if not measuring.is_set():
-                self._away_s += self._meanwhile()
-            wait([done], timeout=_LOOK_S)
+        """Return what the work returns. Others have to wait while precisions are measured: they'd disturb that.
+
+        The thread ends with its work. One that had computed and stayed would count among OpenMP's, which then are more
+        than the cores: all others would no longer spin at their barriers, and lose a third of their speed.
+        """
+        with ThreadPoolExecutor(1, thread_name_prefix="load") as thread:
+            done = thread.submit(_alone, work)
+            while not done.done():
+                if not measuring.is_set():
+                    self._away_s += self._meanwhile()
+                wait([done], timeout=_LOOK_S)
         try:
             return done.result()
         finally:
             del done  # else an error would hold itself, and the tensors of its frames, until the next collection
+
+
+def _alone(work: Callable[[], Made]) -> Made:
+    with _one_at_a_time:
+        return work()
 
 
 def load(files: ModelFiles, loader: Loader, device: Device) -> Any:

@@ -7,7 +7,6 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Container, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +48,6 @@ class ModelCache:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._scopes: list[_Scope] = []
         self._missing = MissingModels()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -116,7 +114,7 @@ class ModelCache:
     def _load(
         self, reference: str, loader: Loader, on_fetch: OnFetch, accepts: Accepts, meanwhile: Meanwhile
     ) -> _Entry:
-        aside = Aside(self._thread, meanwhile)
+        aside = Aside(meanwhile)
         files: ModelFiles = aside.do(lambda: find_model(reference, on_fetch, accepts, self._trusted))
         self._make_room(files.size_bytes)
         model = aside.do(lambda: load(files, loader, self._device))
