@@ -34,7 +34,8 @@ from bot.jobs.executor import WorkerDied
 log = logging.getLogger(__name__)
 _JOIN_S = 2.0
 _spawn = multiprocessing.get_context("spawn")
-_Outbox = queue.SimpleQueue[Run | Prepare | Forget | Cancel | Stop | None]
+_Message = Run | Prepare | Forget | Cancel | Stop
+_Outbox = queue.SimpleQueue[Sequence[_Message] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class WorkerProcess:
         self.ahead: set[str] = set()
         self.born_at = self.heard_at = time.monotonic()
         self._outbox: _Outbox = queue.SimpleQueue()
+        self._gathered: list[_Message] = []
         self._flights: dict[int, _Flight] = {}
         self._numbers = itertools.count()
         loop = asyncio.get_running_loop()
@@ -80,24 +82,24 @@ class WorkerProcess:
         if self.dead.is_set():
             self._fail()
         else:
-            self._outbox.put(Run(number, self._without_known(batch)))
+            self._put(Run(number, self._without_known(batch)))
         return flight.report
 
     def prepare(self, task: str, item: BatchItem) -> None:
         """Send a job ahead, so that it is ready when its turn comes."""
         if item.job_id not in self.ahead:
             self.ahead.add(item.job_id)
-            self._outbox.put(Prepare(task, item))
+            self._put(Prepare(task, item))
 
     def forget(self, job_id: str) -> None:
         """Take back a job that was sent ahead."""
         if job_id in self.ahead:
             self.ahead.discard(job_id)
-            self._outbox.put(Forget(job_id))
+            self._put(Forget(job_id))
 
     def cancel(self, job_id: str) -> None:
         """Ask the running job to stop at its next step."""
-        self._outbox.put(Cancel(job_id))
+        self._put(Cancel(job_id))
 
     def kill(self) -> None:
         """End the process at once."""
@@ -107,7 +109,7 @@ class WorkerProcess:
     async def stop(self, grace_s: float) -> None:
         """Ask the process to end, then make it. One that computes isn't waited for."""
         if not self._flights:
-            self._outbox.put(Stop())
+            self._put(Stop())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.dead.wait(), grace_s)
         self.kill()
@@ -118,6 +120,16 @@ class WorkerProcess:
         await asyncio.to_thread(self.process.join, _JOIN_S)
         self._outbox.put(None)
         return self.process.exitcode
+
+    def _put(self, message: _Message) -> None:
+        """Send a message, together with all others of this round of the event loop: each waking costs the worker."""
+        if not self._gathered:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        self._gathered.append(message)
+
+    def _hand_over(self) -> None:
+        self._outbox.put(self._gathered)
+        self._gathered = []
 
     def _without_known(self, batch: Batch) -> Batch:
         """Leave out the requests that the worker has already."""
@@ -159,18 +171,10 @@ class WorkerProcess:
 
 
 def _send(connection: Connection, outbox: _Outbox) -> None:
-    """Send messages in order, those that wait together, until None comes.
-
-    What can't be sent is lost with the process, as the listener tells.
-    """
-    messages: list[Any] = []
-    while None not in messages:
-        messages = [outbox.get()]
-        with contextlib.suppress(queue.Empty):
-            while messages[-1] is not None:
-                messages.append(outbox.get_nowait())
+    """Send messages in order until None comes. What can't be sent is lost with the process, as the listener tells."""
+    while (messages := outbox.get()) is not None:
         with contextlib.suppress(OSError, ValueError):
-            connection.send([message for message in messages if message is not None])
+            connection.send(messages)
     connection.close()
 
 
