@@ -27,7 +27,7 @@ from bot.inference.pipelines.imagine import ImagineRequest
 from bot.inference.pipelines.sentiment import SentimentRequest
 from bot.jobs.job import Requester
 
-IN_FLIGHT = 64
+IN_FLIGHT = 128
 
 
 def main() -> None:
