@@ -51,7 +51,8 @@ def _usable(name: str, card: Card) -> Check:
         return Check(name, "warning", text, f"Read {_code(reference)} before you trust it.")
     if card.cached:
         return Check(name, "ok", f"here, {for_people(card.weights.size_bytes)}")
-    text = f"Not here yet ({for_people(card.weights.size_bytes) or 'size unknown'}): the first use fetches it."
+    size = for_people(card.weights.size_bytes) or "size unknown"
+    text = f"Not here yet ({size}): the start or the first use fetches it."
     return Check(name, "warning", text, f"Run `hubcord models pull {card.reference}` to have it at once.")
 
 
