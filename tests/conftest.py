@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,10 @@ MODELS: dict[str, Any] = {
 def pytest_configure() -> None:
     """Let the processes that tests start import this checkout, and compute in one thread: they share the cores.
 
-    An example of hypothesis may take its time too: the limit of the whole test is enough.
+    An example of hypothesis may take its time too: the limit of the whole test is enough. Ctrl-C ends them also where
+    the tests themselves run in the background of a shell, which ignores it.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["PYTHONPATH"] = str(ROOT)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     hypothesis_settings.register_profile("hubcord", deadline=None)
