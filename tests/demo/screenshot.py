@@ -30,8 +30,8 @@ async def _take(url: str) -> None:
         await channel.command("imagine", prompt="a red heart", seed="3")
         await channel.wait_for("Guidance")
         await channel.wait_for_picture()
-        await channel.command("imagine", prompt="a yellow sun", steps="50")
-        await channel.wait_for(r"step (1\d|2\d) of")
+        await channel.command("imagine", prompt="a yellow sun", steps="100")
+        await channel.wait_for(r"step [1-9]\d of")
         await channel.page.locator("#preview-app").screenshot(path=TARGET)
 
 
