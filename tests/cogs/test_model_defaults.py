@@ -177,3 +177,11 @@ async def test_a_server_whose_first_channel_has_its_id(settings: Settings) -> No
     inside: Any = SimpleNamespace(channel=None, channel_id=7, guild_id=7)
     assert defaults.here(elsewhere, "sentiment") == PLAIN
     assert defaults.here(inside, "sentiment") == FILMS
+
+
+async def test_only_commands_with_a_choice_of_models_are_offered(
+    manager: MemberActor, channel: ChannelHandle, bot: Bot
+) -> None:
+    assert set(bot.defaults.tasks) == {"sentiment", "classify", "imagine"}
+    refused = await manager.slash(channel, "models default", command="detect", model="x")
+    assert private_text(refused) == "There is no command “detect” here whose model can be chosen."
