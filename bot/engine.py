@@ -160,7 +160,8 @@ class Engine:
     def fetching(self, shares: Mapping[str, float]) -> None:
         """Keep the jobs of these models from the devices, and show them the share that is fetched; let go of others."""
         for job in self._unfetched.tell(shares):
-            self._enqueue(job)
+            self._queue.push(job)
+        self._outlook.soon()
         self._dispatch()
 
     def answered(self, job: Job) -> None:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from bot.inference.reference import ModelReference, parse_reference
 
 _QUOTED = re.compile(r"""(?P<quote>["'])(?P<text>hf:[^"'\s]+)(?P=quote)""")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def references_in(toml: str) -> Iterator[ModelReference]:
@@ -21,7 +20,7 @@ def references_in(toml: str) -> Iterator[ModelReference]:
 
 def branch(reference: ModelReference) -> str | None:
     """Return the branch or tag whose newest commit is meant; None for the main one."""
-    return None if _COMMIT.fullmatch(reference.revision or "") else reference.revision
+    return None if reference.is_commit else reference.revision
 
 
 def pinned(toml: str, newest: Callable[[ModelReference], str | None]) -> str:

@@ -153,7 +153,7 @@ class BatchContext:
             loader,
             lambda done, total: self._hear(reference, done, total),
             accepts or self._pipeline.accepts,
-            self._give_way,
+            self.give_way,
         )
         self._line.send(Started())
         return model
@@ -175,9 +175,11 @@ class BatchContext:
         """Report that `step` of `steps` is done."""
         self._line.send(Progress(self._items[index].job_id, step, steps))
 
-    def give_way(self) -> None:
-        """Let short jobs run that wait for this device."""
-        self._give_way()
+    def give_way(self) -> float:
+        """Let short jobs run that wait for this device; return the seconds that they took."""
+        seconds = self._line.give_way()
+        self._clock.away_s += seconds
+        return seconds
 
     def cancelled(self, index: int) -> bool:
         """Say whether somebody stopped this job."""
@@ -188,11 +190,6 @@ class BatchContext:
         if all(self._line.cancelled(item.job_id) for item in self._items):
             raise JobCancelled("Cancelled.")
         self._line.send(Loading(reference, done / total if done < total else None))
-
-    def _give_way(self) -> float:
-        seconds = self._line.give_way()
-        self._clock.away_s += seconds
-        return seconds
 
 
 def prepare(pipeline: Pipeline, request: Request, loaded: Loaded) -> Any:

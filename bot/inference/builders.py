@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from bot.errors import brief
@@ -49,10 +48,3 @@ def fetch_builder(reference: ModelReference) -> None:
         weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
         raise unavailable(reference, f"It can't be fetched ({brief(error)}).") from error
-
-
-def fetched_file(weights: Any) -> Path:
-    """Return where torchvision keeps, or will keep, the file of its weights."""
-    import torch
-
-    return Path(torch.hub.get_dir()) / "checkpoints" / str(weights.url).rpartition("/")[2]

@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import Accepts
 from bot.inference.access import NO_SAFETENSORS, NotAHub, unavailable, why_not
 from bot.inference.fetch_process import OnFetch, fetch_apart
+from bot.inference.hub_cache import free_bytes
 from bot.inference.hub_client import never_sleep_long
 from bot.inference.reference import ModelReference
 from bot.inference.verified import verify
@@ -156,10 +156,7 @@ def _make_room(folder: Path, size_bytes: int) -> None:
             path.unlink(missing_ok=True)
         else:
             writing += stat.st_size
-    there = next(
-        path for path in (folder, *folder.parents) if path.exists()
-    )  # an adapter has no small files to begin with
-    if shutil.disk_usage(there).free + writing < size_bytes:
+    if free_bytes() + writing < size_bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

@@ -111,8 +111,11 @@ class Context(Protocol):
     def progress(self, index: int, step: int, steps: int) -> None:
         """Report that `step` of `steps` is done."""
 
-    def give_way(self) -> None:
-        """Let short jobs run that wait for this device. Pipelines whose requests give way call it at every step."""
+    def give_way(self) -> float:
+        """Let short jobs run that wait for this device; return the seconds that they took.
+
+        Pipelines whose requests give way call it at every step.
+        """
 
     def cancelled(self, index: int) -> bool:
         """Say whether somebody stopped this job. Long loops ask at every step."""

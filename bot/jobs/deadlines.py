@@ -24,7 +24,7 @@ class Deadlines:
         heapq.heappush(self._heap, (job.expires_at, job.id))
 
     def due(self) -> Iterator[str]:
-        """Yield the ids of those whose time is over, each once; some may have had their turn."""
+        """Yield the ids of those whose time is over; some may have had their turn."""
         now = time.time()
         while self._heap and self._heap[0][0] <= now:
             yield heapq.heappop(self._heap)[1]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import BadInput, ModelUnavailable, brief
+from bot.inference.access import unavailable
 from bot.inference.device import Device, is_out_of_memory
 from bot.inference.hub import ModelFiles, weight_files
 
@@ -25,11 +26,7 @@ def find_adapter(files: ModelFiles, _device: Device) -> Adapter:
     """Return the adapter among a model's files; raise ModelUnavailable unless it is a single one."""
     paths = weight_files(files.reference, files.folder) if files.folder else []
     if len(paths) != 1:
-        raise ModelUnavailable(
-            "The model {model} can't be loaded for this.",
-            model=files.shown,
-            hint=f"{files.reference.text}: There are {len(paths)} adapters in it. Name one: …#FILE.safetensors",
-        )
+        raise unavailable(files.reference, f"There are {len(paths)} adapters in it. Name one: …#FILE.safetensors")
     return Adapter(paths[0], files.shown)
 
 
