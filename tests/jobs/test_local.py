@@ -44,7 +44,7 @@ async def engine() -> AsyncIterator[Engine]:
     await engine.start()
     yield engine
     await engine.close()
-    assert [child for child in psutil.Process().children() if "hubcord" in " ".join(child.cmdline())] == []
+    assert [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())] == []
 
 
 async def test_models_that_were_unloaded_in_idle_time_are_cold(tiny: str) -> None:
