@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from bot.config import QueueSettings
 from bot.errors import JobCancelled, Refused, UserError
@@ -227,23 +228,22 @@ class Engine:
         return [run.device for run in self._runs.values()]
 
     def _invite_guests(self) -> None:
-        """Let short jobs run while models are loaded and between the steps of images, which are slowed down little."""
+        """Let jobs run while models are loaded, and short ones between the steps of images, which slows those little."""
         for run in list(self._runs.values()):
-            if run.guest is None and run.gives_way and self.limits.guest_share and not self._closing:
-                self._invite_to(run)
+            *_, innermost = run.chain()
+            if innermost.gives_way and (self.limits.guest_share or innermost.loading) and not self._closing:
+                self._invite_to(innermost)
 
     def _invite_to(self, run: Run) -> None:
-        head, credit_s = self._queue.head(run.welcomes), run.guest_credit_s(self.limits.guest_share)
+        welcome = partial(run.welcomes, self.estimator)
+        head, credit_s = self._queue.head(welcome), run.guest_credit_s(self.limits.guest_share)
         if head is None:
             return
-        cost_s = self.estimator.seconds(head.request, run.device.name)
-        if head.request.model not in run.device.loaded:
-            cost_s += self.estimator.loading_s(head.request.model, run.device.name)
-        if cost_s > credit_s:
-            self._invite_later((cost_s - credit_s) * (1.0 / self.limits.guest_share - 1.0))
+        if (short_s := run.cost_s(self.estimator, head) - credit_s) > 0:
+            self._invite_later(short_s * (1.0 / self.limits.guest_share - 1.0))
             return
         limits = self._batch_limits(head)
-        jobs = self._queue.pop_batch(replace(limits, seconds=min(limits.seconds, credit_s)), only=run.welcomes)
+        jobs = self._queue.pop_batch(replace(limits, seconds=min(limits.seconds, credit_s)), only=welcome)
         self._start(run.device, jobs, host=run)
 
     def _invite_later(self, seconds: float) -> None:
@@ -293,7 +293,7 @@ class Engine:
             del self._runs[run.device.name]
         else:
             run.host.guest = None
-            run.host.guests_s += run.taken_s
+            run.host.guests_s += run.taken_s + run.guests_s
 
     def _hear(self, run: Run, event: Event) -> None:
         """Take what a worker says of a batch."""
@@ -306,7 +306,7 @@ class Engine:
                 run.jobs[job_id].update(step=step, steps=steps, loading=None)
                 run.ending = step >= steps
             case Loading(model, share):
-                run.models[model] = share or 0.0
+                run.load(model, share, self.estimator)
                 for job in run.jobs.values():
                     job.update(loading=share or 0.0)
                 self._invite_guests()

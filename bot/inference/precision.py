@@ -27,6 +27,7 @@ Probe = Callable[[Any], Any]
 
 measuring = threading.Event()
 """Set while precisions are measured: nothing else should compute."""
+_LOOK_S = 0.01
 _BUDGET_S = 1.5
 _MOST_ROUNDS = 10
 _MOST_DIFFERENCE = 0.02
@@ -57,6 +58,12 @@ def converted(model: Any, precision: Precision) -> Any:
     if precision == "int8":
         return quantised(model)
     return packed(model if precision == "fp32" else copy.deepcopy(model).bfloat16())
+
+
+def wait_for_measuring() -> None:
+    """Wait while precisions are measured in another thread."""
+    while measuring.is_set():
+        time.sleep(_LOOK_S)
 
 
 def choose(model: Any, probe: Probe) -> Precision:

@@ -27,6 +27,7 @@ from bot.inference.inbox import Inbox
 from bot.inference.messages import Event, Hello, Run, Stop, Unloaded
 from bot.inference.models import ModelCache
 from bot.inference.pipeline import Pipeline
+from bot.inference.precision import wait_for_measuring
 from bot.inference.registry import TASKS
 from bot.inference.settings import TaskSettings
 
@@ -97,8 +98,9 @@ class Worker:
             self._run(message)
 
     def give_way(self) -> float:
-        """Run the batches that came meanwhile; return the seconds that they took."""
+        """Run the batches that came meanwhile; return the seconds that they took, and that a measurement needed."""
         started = time.monotonic()
+        wait_for_measuring()
         with contextlib.suppress(queue.Empty):
             while True:
                 message = self._inbox.runs.get_nowait()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.inference.messages import Batch, BatchItem
+from bot.jobs.estimate import Estimator
 from bot.jobs.executor import DeviceHandle
 from bot.jobs.job import Job
 
@@ -20,8 +21,8 @@ class Run:
 
     `expected_s` are the device seconds that it should take, `taken_s` those that its answers took, `guests_s` those
     that its guests took of its time. `models` are those made ready for it: the share of each that is fetched, None for
-    one that is there. `computing`: its models are there. `ending`: its last step is done. `started_at` is when it came
-    to the device, then when it began to compute.
+    one that is there; `ready_at` is when that should be. `computing`: its models are there. `ending`: its last step is
+    done. `started_at` is when it came to the device, then when it began to compute.
     """
 
     device: DeviceHandle
@@ -35,12 +36,20 @@ class Run:
     ending: bool = False
     failed: bool = False
     models: dict[str, float | None] = field(default_factory=dict)
+    ready_at: float = 0.0
     started_at: float = 0.0
 
     @classmethod
     def of(cls, device: DeviceHandle, jobs: Sequence[Job], expected_s: float, host: Run | None = None) -> Run:
         """Return the run of a batch that starts now."""
         return cls(device, {job.id: job for job in jobs}, expected_s, host, started_at=time.monotonic())
+
+    def chain(self) -> Iterator[Run]:
+        """Yield it, its guest, the guest of that, and so on."""
+        run: Run | None = self
+        while run is not None:
+            yield run
+            run = run.guest
 
     @property
     def batch(self) -> Batch:
@@ -69,6 +78,12 @@ class Run:
         """Say whether a model is being made ready for it."""
         return any(share is not None for share in self.models.values())
 
+    def load(self, model: str, share: float | None, estimator: Estimator) -> None:
+        """Note that a model is fetched, and how much of it, or (None) loaded."""
+        self.models[model] = share or 0.0
+        left_s = estimator.loading_s(model, self.device.name) if share is None else float("inf")
+        self.ready_at = time.monotonic() + left_s
+
     def begin(self) -> None:
         """Note that its models are ready, and that it computes from now on."""
         self.models = dict.fromkeys(self.models)
@@ -85,11 +100,21 @@ class Run:
         steps = self.computing and not self.ending and all(job.request.gives_way for job in self.jobs.values())
         return fresh and (self.loading or steps)
 
-    def welcomes(self, job: Job) -> bool:
-        """Say whether a job may run inside of it: a short one, whose model is there while another is loaded."""
-        if job.request.gives_way or job.attempts:
+    def welcomes(self, estimator: Estimator, job: Job) -> bool:
+        """Say whether a job may run inside of it: a short one between steps, any that fits into the time of loading.
+
+        While a model is loaded, and inside of another guest, only one whose own model is there.
+        """
+        if job.attempts or ((self.loading or self.host) and job.request.model not in self.device.loaded):
             return False
-        return not self.loading or job.request.model in self.device.loaded
+        fits = self.loading and time.monotonic() + self.cost_s(estimator, job) <= self.ready_at
+        return fits or not job.request.gives_way
+
+    def cost_s(self, estimator: Estimator, job: Job) -> float:
+        """Return the seconds that a job would take on this device now, loading its model included."""
+        name, model = self.device.name, job.request.model
+        loading_s = 0.0 if model in self.device.loaded else estimator.loading_s(model, name)
+        return estimator.seconds(job.request, name) + loading_s
 
     def guest_credit_s(self, share: float) -> float:
         """Return the seconds that its guests may still take now, when `share` of its whole time may go to guests.
@@ -107,5 +132,6 @@ def models_now(devices: Iterable[DeviceHandle], runs: Iterable[Run]) -> Mapping[
     """Return the models that are in memory (None) or made ready (the share that is fetched; 0 when unknown)."""
     models: dict[str, float | None] = {}
     for run in runs:
-        models |= run.models | (run.guest.models if run.guest else {})
+        for each in run.chain():
+            models |= each.models
     return models | {reference: None for device in devices for reference in device.loaded}

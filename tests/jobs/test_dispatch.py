@@ -76,6 +76,52 @@ async def test_jobs_of_other_models_run_while_one_is_loaded(engine: Engine, devi
     await asyncio.gather(*(job.outcome() for job in (cold, warm, same, long)))
 
 
+async def loading_host(engine: Engine, device: FakeDevice, *, loading_s: float, picture_s: float) -> Job:
+    """Start a job whose model takes its time to load, on a device that has the models of all others."""
+    device.hold()
+    device.starts = False
+    device.loaded |= {"bundled:minilm-sentiment": 1, "bundled:emoji-sd": 1}
+    probe = ImagineRequest(model="bundled:emoji-sd", prompt="a cat", seed=1, steps=20)
+    engine.estimator.learn([probe], picture_s)
+    engine.estimator.learn_loading("path:cold", device.name, loading_s)
+    cold = await engine.submit("sentiment", SentimentRequest(model="path:cold", text="a"), ALICE)
+    await asyncio.sleep(0)
+    device.loading()
+    return cold
+
+
+async def test_a_picture_that_fits_into_the_time_of_loading_is_made_meanwhile(
+    engine: Engine, device: FakeDevice
+) -> None:
+    cold = await loading_host(engine, device, loading_s=30.0, picture_s=10.0)
+    drawn = await picture(engine, BOB)
+    assert drawn.state is JobState.RUNNING
+    await asyncio.sleep(0)
+    device.started()
+    short, other = await ask(engine, BOB), await engine.submit("sentiment", cold.request, BOB)
+    states = [short.state, other.state]
+    assert states == [JobState.RUNNING, JobState.QUEUED], "between its steps, but nothing that must be loaded, too"
+    device.release()
+    await asyncio.gather(*(job.outcome() for job in (cold, drawn, short, other)))
+
+
+async def test_a_picture_that_takes_longer_waits_until_the_model_is_loaded(engine: Engine, device: FakeDevice) -> None:
+    cold = await loading_host(engine, device, loading_s=5.0, picture_s=10.0)
+    drawn, short = await picture(engine, BOB), await ask(engine, BOB)
+    assert [drawn.state, short.state] == [JobState.QUEUED, JobState.RUNNING]
+    device.release()
+    await asyncio.gather(*(job.outcome() for job in (cold, drawn, short)))
+
+
+async def test_pictures_do_not_wait_for_a_download(engine: Engine, device: FakeDevice) -> None:
+    cold = await loading_host(engine, device, loading_s=5.0, picture_s=10.0)
+    device.loading(0.4)
+    drawn = await picture(engine, BOB)
+    assert drawn.state is JobState.RUNNING
+    device.release()
+    await asyncio.gather(cold.outcome(), drawn.outcome())
+
+
 async def test_pictures_are_made_together_however_long_they_take(engine: Engine, device: FakeDevice) -> None:
     device.hold()
     await host(engine, device, seconds_a_step=10.0)
