@@ -228,7 +228,7 @@ class Engine:
         return [run.device for run in self._runs.values()]
 
     def _invite_guests(self) -> None:
-        """Let jobs run while models are loaded, and short ones between the steps of images, which slows those little."""
+        """Let jobs run while models are loaded, and short ones between the steps of images, within limits."""
         for run in list(self._runs.values()):
             *_, innermost = run.chain()
             if innermost.gives_way and (self.limits.guest_share or innermost.loading) and not self._closing:
