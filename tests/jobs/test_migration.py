@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,11 +28,23 @@ async def test_the_migrations_make_the_tables_of_the_code(url: str) -> None:
     def differences(connection: sa.Connection) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
+    engine = create_async_engine(url)
+    async with engine.begin() as connection:
+        await connection.run_sync(migration._upgrade)
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()
+
+
+async def test_a_new_database_counts_as_migrated(url: str) -> None:
+    def heads(connection: sa.Connection) -> tuple[str, ...]:
+        return MigrationContext.configure(connection).get_current_heads()
+
     async with opened(url):
         pass
     engine = create_async_engine(url)
-    async with engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
+    async with engine.begin() as connection:
+        assert await connection.run_sync(heads) == (NEWEST,)
+        await connection.run_sync(migration._upgrade)  # has nothing to do
     await engine.dispose()
 
 
@@ -66,6 +80,9 @@ async def test_a_migration_that_fails_leaves_the_database_as_it_was(url: str, mo
         connection.execute(sa.text("SELECT nonsense"))
 
     upgrade = migration._upgrade
+    async with opened(url):
+        pass
+    await in_the_database(url, "DROP TABLE alembic_version")
     monkeypatch.setattr(migration, "_upgrade", broken)
     store = SqlStore(url)
     with pytest.raises(UserError, match="can't be opened"):
@@ -75,7 +92,7 @@ async def test_a_migration_that_fails_leaves_the_database_as_it_was(url: str, mo
     assert await left_in(url) == []
 
 
-def test_alembic_is_loaded_only_when_there_is_work(tmp_path: Path) -> None:
+def test_alembic_is_loaded_only_for_a_database_of_an_older_version(tmp_path: Path) -> None:
     script = (
         "import asyncio, sys; from bot.jobs.sql_store import SqlStore\n"
         "async def main():\n"
@@ -89,4 +106,7 @@ def test_alembic_is_loaded_only_when_there_is_work(tmp_path: Path) -> None:
             command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
         ).stdout.strip()
 
-    assert [run(), run()] == ["True", "False"]
+    loaded = [run(), run()]
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as database:
+        database.execute("DROP TABLE alembic_version")
+    assert [*loaded, run()] == ["False", "False", "True"]
