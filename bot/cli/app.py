@@ -10,7 +10,6 @@ import typer
 
 from bot.cli import host, models, show
 from bot.cli.session import Session, stdin_lines
-from bot.cli.show import harmless
 from bot.errors import BadInput
 from bot.inference.picture_task import PictureRequest, PictureSettings
 from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
@@ -182,12 +181,3 @@ def _read_picture(kind: type[PictureRequest], path: Path, settings: PictureSetti
 
 app.add_typer(host.app)
 app.add_typer(models.app)
-
-
-def run() -> int:
-    """Do what the command line says and return the exit code; a mistake in it is one line."""
-    try:
-        return app(standalone_mode=False) or 0
-    except typer.TyperException as error:
-        typer.echo(harmless(error.format_message()), err=True)
-        return error.exit_code

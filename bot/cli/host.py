@@ -11,13 +11,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bot.cli.session import complain, exit_code
-from bot.cli.show import harmless
+from bot.cli.plain import complain, exit_code, harmless
 from bot.doctor.check import Check
 from bot.errors import UserError
 from bot.texts import translate as _
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 Config = Annotated[Path | None, typer.Option(help="Configuration file; without it config.toml, if there is one.")]
 _MARKS = {"ok": ("✓", typer.colors.GREEN), "warning": ("!", typer.colors.YELLOW), "error": ("✗", typer.colors.RED)}
 

@@ -16,16 +16,15 @@ from typing import Any, Self
 import typer
 from rich.console import Console
 
-from bot.cli.show import harmless
+from bot.cli.plain import BAD_INPUT, FAILED, INTERRUPTED, OK, complain, exit_code, explained
 from bot.compose import make_engine
 from bot.config import Settings, load_settings
 from bot.engine import Engine
-from bot.errors import BadInput, ConfigError, UserError
+from bot.errors import UserError
 from bot.jobs.job import Job, Requester
 
 IN_FLIGHT = 64
 _CHUNK_BYTES = 1 << 16
-_OK, _FAILED, _BAD_INPUT, _INTERRUPTED = 0, 1, 2, 130
 Show = Callable[..., None]
 _err = Console(stderr=True)
 
@@ -53,7 +52,7 @@ class Session:
     def __init__(self, settings: Settings, *, json: bool) -> None:
         self.settings = settings
         self.json = json
-        self._code = _OK
+        self._code = OK
 
     @classmethod
     @contextlib.contextmanager
@@ -67,14 +66,14 @@ class Session:
             complain(explained(error))
             raise typer.Exit(exit_code(error)) from None
         except KeyboardInterrupt:
-            raise typer.Exit(_INTERRUPTED) from None
+            raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             sys.stderr.close()
-            raise typer.Exit(_FAILED) from None
+            raise typer.Exit(FAILED) from None
         except OSError as error:
             complain(f"{error.filename or 'standard output'}: {error.strerror or error}.")
             _drop_output()
-            raise typer.Exit(_FAILED) from None
+            raise typer.Exit(FAILED) from None
         raise typer.Exit(session._code)
 
     def run(self, task: str, requests: Iterable[Any], show: Show, *, names: Sequence[str] = (), **options: Any) -> None:
@@ -114,29 +113,14 @@ class Session:
 
     def fail(self, name: str, error: Exception) -> None:
         """Tell why one of several things failed; the exit code says so at the end."""
-        self._code = _FAILED if _FAILED in (self._code, exit_code(error)) else _BAD_INPUT
+        self._code = FAILED if FAILED in (self._code, exit_code(error)) else BAD_INPUT
         why = explained(error) if isinstance(error, UserError) else f"something went wrong ({error})"
         complain(f"{name}: {why}")
-
-
-def complain(text: str) -> None:
-    """Print one line for a mistake on standard error."""
-    _err.print(harmless(text), style="red" if _err.is_terminal else None, highlight=False, markup=False, soft_wrap=True)
 
 
 def _drop_output() -> None:
     """Send what is left in standard output's buffer nowhere: Python would complain once more at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def explained(error: UserError) -> str:
-    """Return what people read of an error, and the hint for who hosts the bot."""
-    return " ".join([str(error), *([str(error.values["hint"])] if "hint" in error.values else [])])
-
-
-def exit_code(error: Exception) -> int:
-    """Return what the process exits with for an error: bad input and bad configuration are told apart."""
-    return _BAD_INPUT if isinstance(error, BadInput | ConfigError) else _FAILED
 
 
 async def _in_order(

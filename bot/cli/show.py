@@ -6,12 +6,12 @@ import json as jsonlib
 import re
 from pathlib import Path
 from typing import Any
-from unicodedata import category
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bot.cli.plain import harmless
 from bot.inference.languages import language_name
 from bot.inference.pipelines.classify import ClassifyResult
 from bot.inference.pipelines.describe import DescribeResult
@@ -110,11 +110,6 @@ def translate(result: TranslateResult, job: Job, *, json: bool, name: str) -> No
         way = _("{way} (through {through})", way=way, through=language_name(result.through))
     _heading(way, result.model)
     _out.print(Text(harmless(result.text)))
-
-
-def harmless(text: str) -> str:
-    """Return a text without control characters: a terminal would obey them."""
-    return "".join(character for character in text if character in "\n\t" or category(character) != "Cc")
 
 
 def _json(job: Job, **fields: Any) -> None:
