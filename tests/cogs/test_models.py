@@ -202,7 +202,8 @@ class TestAdapters:
         offered = await alice.autocomplete(channel, "models info", "model", "")
         adapters = ["pixel_art", "ink", "free", "broken", "video"]
         assert offered[-5:] == [{"name": f"{name} · adapter", "value": name} for name in adapters]
-        assert {"name": "sd", "value": "sd"} in offered, "a model's name is the model's"
+        assert {"name": "sd", "value": "sd"} in offered
+        assert embed(await alice.slash(channel, "models info", model="sd")).url is None, "a model's name is the model's"
 
 
 def test_the_address_of_a_mirror_is_not_shown() -> None:

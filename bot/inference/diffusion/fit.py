@@ -125,7 +125,7 @@ def _network(reference: ModelReference) -> Network | None:
     match core.get("_class_name"), core.get("cross_attention_dim") or core.get("joint_attention_dim"):
         case str(kind), int(width):
             return kind, width
-    return _NETWORKS.get(reference.name.casefold()) if reference.scheme == "hf" and not core else None
+    return _NETWORKS.get(reference.name.casefold())
 
 
 def _made_for(lora: LoraSettings, settings: ImagineSettings) -> set[Network | None]:
