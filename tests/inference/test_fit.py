@@ -181,3 +181,18 @@ def test_damaged_files_are_left_to_the_worker(tmp_path: Path, file: str, content
     assert tuple(settings.schedulers(f"path:{folder}")) == SCHEDULERS
     assert [found.name for found in settings.loras_for(f"path:{folder}")] == ["style"]
     settings.check_fit(settings.request("a cat", model=f"path:{folder}", lora=["style"], scheduler="DDIM"))
+
+
+def test_a_damaged_base_model_or_card_tells_nothing(cache: Path, tmp_path: Path) -> None:
+    base = bare_model(in_cache(cache, "org/base"), _class_name="UNet2DConditionModel", cross_attention_dim=320)
+    (base / "unet" / "config.json").write_text("{half", encoding="utf-8")
+    models = [f"path:{BARE['sd'](tmp_path / 'sd')}", f"hf:org/base@{COMMIT}"]
+    unreadable = bare_adapter(tmp_path / "unreadable")
+    (tmp_path / "unreadable" / "README.md").symlink_to("README.md")
+    loras = [
+        {"name": "style", "model": bare_adapter(tmp_path / "loras", "---\nbase_model: org/base\n---")},
+        {"name": "odd", "model": unreadable},
+    ]
+    settings = _settings(models, loras=loras)
+    assert settings.models_of_adapters() == {"style": models, "odd": models}
+    settings.check_fit(settings.request("a cat", model=models[0], lora=["style", "odd"]))

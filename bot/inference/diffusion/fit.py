@@ -22,6 +22,7 @@ from bot.inference.reference import ModelReference, parse_reference, shown_model
 if TYPE_CHECKING:
     from bot.inference.pipelines.imagine import ImagineRequest, ImagineSettings
 
+_UNREADABLE = contextlib.suppress(OSError, ValueError, TypeError)
 Network = tuple[str, int]
 """What an adapter is made for: the class of a UNet or transformer, and how wide the text is that it hears."""
 _SD1, _SD2, _SDXL = (("UNet2DConditionModel", width) for width in (768, 1024, 2048))
@@ -58,7 +59,9 @@ class Facts:
     @property
     def takes_none(self) -> bool:
         """Say whether this kind of pipeline is known to have no place for adapters."""
-        bases = class_source("diffusers", "pipelines", self.own.pipeline).bases if self.own else ("LoraLoaderMixin",)
+        if self.own is None:
+            return False
+        bases = class_source("diffusers", "pipelines", self.own.pipeline).bases
         return not any(base.endswith("LoraLoaderMixin") for base in bases)
 
 
@@ -103,7 +106,7 @@ def check_fit(request: ImagineRequest, settings: ImagineSettings) -> None:
 
 def _read_facts(model: str) -> Facts:
     """Return what is known of a model; files that can't be read are the worker's to complain of."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
+    with _UNREADABLE:
         reference, files = parse_reference(model), local_model(model)
         shown = files.shown if files else shown_model(reference.short_name, reference.revision)
         return Facts(shown=shown, own=_own_scheduler(files) if files else None, network=_network(reference))
@@ -120,8 +123,9 @@ def _own_scheduler(files: ModelFiles) -> OwnScheduler | None:
 
 def _network(reference: ModelReference) -> Network | None:
     """Return what a model's configuration says of its network, else what is known of a repository by its name."""
-    folder = _folder(reference)
-    core: dict[str, Any] = denoiser_config(folder) if folder else {}
+    folder, core = _folder(reference), dict[str, Any]()
+    with _UNREADABLE:
+        core = denoiser_config(folder) if folder else {}
     match core.get("_class_name"), core.get("cross_attention_dim") or core.get("joint_attention_dim"):
         case str(kind), int(width):
             return kind, width
@@ -138,7 +142,9 @@ def _made_for(lora: LoraSettings, settings: ImagineSettings) -> set[Network | No
 def _base_models(lora: LoraSettings) -> tuple[str, ...]:
     """Return the models that an adapter was made for, as its card says; nothing when it isn't on this machine."""
     folder = _folder(parse_reference(lora.model))
-    return read_readme(folder).base_models if folder else ()
+    with _UNREADABLE:
+        return read_readme(folder).base_models if folder else ()
+    return ()
 
 
 def _folder(reference: ModelReference) -> Path | None:
