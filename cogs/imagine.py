@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -10,8 +11,7 @@ from discord.ext import commands
 
 from bot.bot import Bot
 from bot.errors import BadInput
-from bot.inference.diffusion.schedulers import SCHEDULERS
-from bot.inference.pipelines.imagine import MAX_PROMPT_CHARS, MAX_SEED, ImagineSettings
+from bot.inference.pipelines.imagine import MAX_PROMPT_CHARS, MAX_SEED, ImagineRequest, ImagineSettings
 from bot.views.imagine import imagine_answer
 from bot.views.models import matching, model_choices
 
@@ -40,7 +40,6 @@ class Imagine(commands.Cog):
         count="How many pictures",
         model="The model that makes them",
     )
-    @app_commands.choices(scheduler=[app_commands.Choice(name=name, value=name) for name in SCHEDULERS])
     async def imagine(
         self,
         interaction: discord.Interaction[Bot],
@@ -56,7 +55,7 @@ class Imagine(commands.Cog):
         model: str | None = None,
     ) -> None:
         """Make pictures from a prompt."""
-        request = self._settings.request(
+        request = self._request(
             prompt,
             model=self._bot.defaults.choose(interaction, "imagine", model),
             negative=negative,
@@ -70,20 +69,31 @@ class Imagine(commands.Cog):
         )
         await self._bot.replies.answer(interaction, "imagine", request)
 
+    async def _request(self, prompt: str, **options: Any) -> ImagineRequest:
+        """Build a request; refuse at once what is known not to fit the model."""
+        request = self._settings.request(prompt, **options)
+        await asyncio.to_thread(self._settings.check_fit, request)
+        return request
+
     @imagine.autocomplete("size")
     async def _sizes(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         sizes = await asyncio.to_thread(self._settings.sizes, self._chosen(interaction))
         return matching(((size.replace("x", "×"), size) for size in sizes), typed.replace("x", "×"))
 
+    @imagine.autocomplete("scheduler")
+    async def _schedulers(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+        names = await asyncio.to_thread(self._settings.schedulers, self._chosen(interaction))
+        return matching(((name, name) for name in names), typed)
+
     @imagine.autocomplete("lora")
     async def _loras(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         """Offer the adapters for the model, for the last one of those that are typed."""
         before, comma, last = typed.rpartition(",")
-        names = [lora.name for lora in self._settings.loras_for(self._chosen(interaction))]
+        loras = await asyncio.to_thread(self._settings.loras_for, self._chosen(interaction))
         written = f"{before}{comma} " if comma else ""
         return [
             app_commands.Choice(name=(written + choice.name)[:100], value=written + choice.value)
-            for choice in matching(((name, name) for name in names), last.partition(":")[0])
+            for choice in matching(((lora.name, lora.name) for lora in loras), last.partition(":")[0])
             if len(written + choice.value) <= _MAX_CHOICE_CHARS
         ]
 

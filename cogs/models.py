@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import discord
@@ -16,7 +17,7 @@ from bot.inference.hub import is_here
 from bot.inference.reference import parse_reference
 from bot.texts import translate as _
 from bot.views.model_card import card_embed
-from bot.views.model_list import models_embed
+from bot.views.model_list import ListedAdapter, models_embed
 from bot.views.models import matching, model_choices
 from bot.views.pull import PullMessage
 from bot.views.text import plain
@@ -46,32 +47,35 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
         self._references = {task: settings.references for task, settings in bot.settings.offered.items()}
         models = (reference for references in self._references.values() for reference in references)
         self._by_name = {parse_reference(reference).short_name: reference for reference in models}
+        self._adapters = {name: a for task in bot.settings.offered.values() for name, a in task.adapters.items()}
 
     @app_commands.command(name="list")
     async def list_models(self, interaction: discord.Interaction[Bot]) -> None:
         """Show the models of each command, and which are ready."""
         await interaction.response.defer(ephemeral=True, thinking=True)
-        here = await asyncio.to_thread(self._look)
+        here = await asyncio.to_thread(_look, [*self._by_name.values(), *self._adapters.values()])
         embed = models_embed(
             self._references,
             defaults={task: self._bot.defaults.here(interaction, task) for task in self._references},
             now={**self._bot.pulls.shares, **self._bot.engine.models},
             missing=[reference for reference, found in here.items() if found is False],
+            adapters=await asyncio.to_thread(self._listed_adapters),
         )
         await interaction.edit_original_response(embed=embed)
 
     @app_commands.command()
-    @app_commands.describe(model="The model to read about")
+    @app_commands.describe(model="The model or adapter to read about")
     async def info(self, interaction: discord.Interaction[Bot], model: str) -> None:
-        """Show a model's card: licence, use and limits."""
-        reference = self._named(model)
+        """Show the card of a model or adapter: licence, use and limits."""
+        reference = self._named(model, self._adapters | self._by_name)
         await interaction.response.defer(ephemeral=True, thinking=True)
         card = await asyncio.to_thread(local_card, reference)
         await interaction.edit_original_response(embed=card_embed(card))
 
     @info.autocomplete("model")
     async def _models(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return matching(((name, name) for name in self._by_name), typed)
+        adapters = ((_("{name} · adapter", name=name), name) for name in self._adapters if name not in self._by_name)
+        return matching([*((name, name) for name in self._by_name), *adapters], typed)
 
     @app_commands.command(name="default")
     @app_commands.rename(task="command")
@@ -115,7 +119,7 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
         """Fetch models ahead of time. For the owner of this bot."""
         if not await self._bot.is_owner(interaction.user):
             raise UserError("Only the owner of this bot can fetch models.")
-        named = [self._named(model)] if model else None
+        named = [self._named(model, self._by_name)] if model else None
         await interaction.response.defer(ephemeral=True, thinking=True)
         references = named or await asyncio.to_thread(self._missing)
         if not references:
@@ -129,20 +133,28 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
         missing = await asyncio.to_thread(self._missing)
         return matching(((name, name) for name, reference in self._by_name.items() if reference in missing), typed)
 
-    def _named(self, model: str) -> str:
-        reference = self._by_name.get(model)
+    def _named(self, model: str, among: Mapping[str, str]) -> str:
+        reference = among.get(model)
         if reference is None:
-            known = ", ".join(self._by_name)
+            known = ", ".join(among)
             raise BadInput("There is no model “{name}” here. Choose one of: {known}.", name=model[:100], known=known)
         return reference
 
-    def _look(self) -> dict[str, bool | None]:
-        """Return of each model whether it is on this machine."""
-        return {reference: is_here(reference) for reference in self._by_name.values()}
-
     def _missing(self) -> list[str]:
         """Return the models that may have to be fetched."""
-        return [reference for reference, here in self._look().items() if not here]
+        return [reference for reference, here in _look(self._by_name.values()).items() if not here]
+
+    def _listed_adapters(self) -> dict[str, list[ListedAdapter]]:
+        """Return the adapters of each task with the models that they are for. Files are read."""
+        return {
+            task: [ListedAdapter(name, self._adapters[name], m) for name, m in settings.models_of_adapters().items()]
+            for task, settings in self._bot.settings.offered.items()
+        }
+
+
+def _look(references: Iterable[str]) -> dict[str, bool | None]:
+    """Return of each model or adapter whether it is on this machine."""
+    return {reference: is_here(reference) for reference in references}
 
 
 async def setup(bot: Bot) -> None:

@@ -118,7 +118,7 @@ def imagine(
             "negative": negative, "steps": steps, "guidance": guidance, "count": count, "size": size,
             "scheduler": scheduler, "lora": lora or (), "seed": seed,
         }  # fmt: skip
-        settings.request("-", **options)
+        settings.check_fit(settings.request("-", **options))
         _make_folder(out)
         requests = (_make(settings.request, text, **options) for text in _lines([prompt]))
         session.run("imagine", requests, show.imagine, out=out)

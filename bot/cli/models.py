@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +15,10 @@ from bot.cli.pin import branch, difference, pinned
 from bot.cli.session import Session
 from bot.config import DEFAULT_FILE, Settings
 from bot.errors import BadInput, ModelUnavailable
-from bot.inference.accepts import ANYTHING, Accepts
+from bot.inference.accepts import ADAPTERS, ANYTHING, Accepts
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.registry import TASKS, configured
+from bot.inference.settings import TaskSettings
 from bot.inference.sizes import for_people
 from bot.texts import translate as _
 
@@ -28,28 +30,25 @@ Reference = Annotated[str, typer.Argument(metavar="REF", help="Model reference."
 
 @app.command(name="list")
 def list_models(config: Config = None, json: Json = False) -> None:
-    """Show the configured models: here or not, size, memory, licence, and whether they fit into this device."""
-    from bot.inference.cards import Card, local_card
-
+    """Show the configured models and adapters: here or not, size, memory, licence, and whether they fit here."""
     with Session.open(config, json=json) as session:
         device = session.settings.devices.devices()[0]
-        cards: dict[str, list[Card]] = {}
-        for task, reference, accepts in configured(session.settings.tasks):
-            cards.setdefault(task, []).append(local_card(reference, accepts))
+        entries = {task: list(_entries(task, settings)) for task, settings in session.settings.tasks.items()}
         if json:
-            pairs = [(task, number == 0, card) for task, models in cards.items() for number, card in enumerate(models)]
-            show.print_json([show.as_json(card, device, task=task, default=first) for task, first, card in pairs])
+            show.print_json([entry.as_json(device, task=task) for task, found in entries.items() for entry in found])
         else:
-            show.print_list(cards, device)
+            show.print_list(entries, device)
 
 
 @app.command()
 def info(reference: Reference, config: Config = None, json: Json = False) -> None:
-    """Show a model's card, licence, size and memory, before it is fetched."""
+    """Show the card of a model, or of an adapter by its name, licence, size and memory, before it is fetched."""
     from bot.inference.cards import hub_card
 
     with Session.open(config, json=json) as session:
         device = session.settings.devices.devices()[0]
+        adapters = (settings.adapters for settings in session.settings.tasks.values())
+        reference = next((known[reference] for known in adapters if reference in known), reference)
         card = hub_card(reference, _accepts(session.settings, reference))
         if json:
             show.print_json(show.as_json(card, device))
@@ -158,6 +157,16 @@ def search(
             for model in found
         ]
         show.print_table((_("Model"), _("Downloads"), _("Licence"), ""), rows)
+
+
+def _entries(task: str, settings: TaskSettings) -> Iterator[show.Entry]:
+    """Yield what is configured for a task: its models, the default first, then its adapters."""
+    from bot.inference.cards import local_card
+
+    for number, reference in enumerate(settings.references):
+        yield show.Entry(card=local_card(reference, TASKS[task].accepts), default=number == 0)
+    for name, models in settings.models_of_adapters().items():
+        yield show.Entry(card=local_card(settings.adapters[name], ADAPTERS), adapter=name, models=tuple(models))
 
 
 def _accepts(settings: Settings, reference: str) -> Accepts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
@@ -14,11 +14,34 @@ from rich.text import Text
 
 from bot.inference.cards import Card
 from bot.inference.device import Device
-from bot.inference.reference import shown_model
+from bot.inference.reference import parse_reference, shown_model
 from bot.inference.sizes import for_people
 from bot.texts import translate as _
 
 _out = Console(highlight=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Hold what is listed: a model, or an `adapter` by its name with the models that it is offered for."""
+
+    card: Card
+    default: bool = False
+    adapter: str = ""
+    models: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> Text:
+        """Return the name that people see."""
+        model = shown_model(self.card.name, self.card.revision)
+        if not self.adapter:
+            return Text(model, "bold" if self.default else "")
+        models = ", ".join(parse_reference(model).short_name for model in self.models)
+        return Text(_("adapter {name} for {models}: {file}", name=self.adapter, models=models or "-", file=model))
+
+    def as_json(self, device: Device, **more: Any) -> dict[str, Any]:
+        """Return it as plain values."""
+        return as_json(self.card, device, **more, default=self.default, adapter=self.adapter, models=self.models)
 
 
 def fits(card: Card, device: Device) -> bool:
@@ -43,17 +66,17 @@ def print_json(value: Any) -> None:
     print(jsonlib.dumps(value, ensure_ascii=False), flush=True)  # noqa: T201
 
 
-def print_list(cards: Mapping[str, Sequence[Card]], device: Device) -> None:
-    """Print the models of each task; the first is the default."""
+def print_list(entries: Mapping[str, Sequence[Entry]], device: Device) -> None:
+    """Print the models and adapters of each task; the first is the default."""
     table = Table(box=None, pad_edge=False)
     for title in (_("Task"), _("Model"), _("State"), _("Size"), _("Memory"), _("Licence")):
         table.add_column(title, overflow="fold")
-    for task, models in cards.items():
-        for number, card in enumerate(models):
-            name = Text(shown_model(card.name, card.revision), "bold" if number == 0 else "")
+    for task, found in entries.items():
+        for number, entry in enumerate(found):
+            card = entry.card
             size, memory = for_people(card.weights.size_bytes), for_people(card.weights.memory_bytes(device))
             state = _state(card, device)
-            table.add_row(f"/{task}" if number == 0 else "", name, state, size, memory, card.licence)
+            table.add_row(f"/{task}" if number == 0 else "", entry.shown, state, size, memory, card.licence)
     _out.print(table)
     _out.print(Text(_("Bold: the default. Memory: of the weights on {device}.", device=device.name), "dim"))
 
@@ -67,6 +90,8 @@ def print_card(card: Card, device: Device) -> None:
         _("Kind"): card.kind,
         _("Licence"): card.licence,
         _("Languages"): ", ".join(card.languages),
+        _("Base model"): ", ".join(card.base_models),
+        _("Trigger words"): card.trigger,
         _("Parameters"): f"{card.weights.count / 1e6:.1f} M" if card.weights.count else "",
         _("Size"): for_people(card.weights.size_bytes),
         _("Memory on {device}", device=device.name): for_people(card.weights.memory_bytes(device)),

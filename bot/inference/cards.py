@@ -14,9 +14,10 @@ from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import ANYTHING, Accepts, architectures
 from bot.inference.access import NO_SAFETENSORS, unavailable, why_not
 from bot.inference.builder_facts import builder_facts
-from bot.inference.fetch import CARD, describe, needed_files, read_config
+from bot.inference.fetch import describe, needed_files, read_config
 from bot.inference.hub import local_folder, read_meta, weight_files
 from bot.inference.hub_client import hub_api
+from bot.inference.readme import read_readme
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.weights import Weights, fetch_weights, read_weights
 
@@ -30,7 +31,8 @@ _TIMEOUT_S = 10.0
 class Card:
     """Tell about one model. What isn't known is empty or None; `text` is its model card, in Markdown.
 
-    `kind` is its architecture, `cached` says that it needs no download, `trouble` why it can't be used.
+    `kind` is its architecture, `cached` says that it needs no download, `trouble` why it can't be used. `base_models`
+    are what it was made from, `trigger` the words that an adapter was trained to hear.
     """
 
     reference: str
@@ -39,6 +41,8 @@ class Card:
     revision: str | None = None
     licence: str = ""
     languages: tuple[str, ...] = ()
+    base_models: tuple[str, ...] = ()
+    trigger: str = ""
     cached: bool = False
     gated: bool | None = None
     downloads: int | None = None
@@ -174,14 +178,15 @@ def _fetched_weights(reference: ModelReference, commit: str, sizes: Mapping[str,
 def _described(card: Card, reference: ModelReference, folder: Path, accepts: Accepts) -> Card:
     """Add what a model's configuration and card tell."""
     config = read_config(folder)
-    data, text = _read_card(folder)
-    language = data.get("language") or ()
+    readme = read_readme(folder)
     return replace(
         card,
         kind=" and ".join(architectures(config)),
-        licence=str(data.get("license") or ""),
-        languages=(language,) if isinstance(language, str) else tuple(map(str, language)),
-        text=text,
+        licence=readme.licence,
+        languages=readme.languages,
+        base_models=readme.base_models,
+        trigger=readme.trigger,
+        text=readme.text,
         trouble=_trouble(reference, config, accepts),
     )
 
@@ -197,16 +202,6 @@ def _trouble(reference: ModelReference, config: Mapping[str, Any], accepts: Acce
 def _hint(reference: ModelReference, error: ModelUnavailable) -> str:
     """Return what an error tells the host, without the reference: a card has that anyway."""
     return str(error.values["hint"]).removeprefix(f"{reference.text}: ")
-
-
-def _read_card(folder: Path) -> tuple[dict[str, Any], str]:
-    """Return the data at the head of a model card, and its text."""
-    from huggingface_hub import ModelCard
-
-    if not (folder / CARD).is_file():
-        return {}, ""
-    card: Any = ModelCard((folder / CARD).read_text(encoding="utf-8"), ignore_metadata_errors=True)
-    return card.data.to_dict(), card.text.strip()
 
 
 def _page(reference: ModelReference) -> str:

@@ -73,12 +73,22 @@ def describe(reference: ModelReference) -> Path:
         return _snapshot(reference, reference.revision, (*CONFIGS, CARD))
 
 
+def known(reference: ModelReference) -> Path | None:
+    """Return the folder of a repository's commit with what of it is in the cache. No request is made."""
+    try:
+        return _snapshot(reference, reference.revision, CONFIGS, local_files_only=True)
+    except (OSError, ValueError):
+        return None
+
+
 def cached(reference: ModelReference) -> Path | None:
     """Return the folder of a repository's commit if all that is needed is in the cache. No request is made."""
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
+    folder = known(reference)
+    if folder is None:
+        return None
     try:
-        folder = _snapshot(reference, reference.revision, CONFIGS, local_files_only=True)
         files = needed_files(reference, folder)
     except (OSError, ValueError, CachedRepoTreeNotFoundError, ModelUnavailable):
         return None
@@ -122,8 +132,8 @@ def is_needed(path: str, parts: Sequence[str]) -> bool:
 
 
 def _is_adapter(path: str, entry: str | None) -> bool:
-    """Say whether a file of an adapter's repository is needed: the one named, or all at the top."""
-    return path == entry if entry else path.endswith(".safetensors") and "/" not in path
+    """Say whether a file of an adapter's repository is needed: its card, and the one named, or all at the top."""
+    return path in (entry, CARD) if entry else path == CARD or (path.endswith(".safetensors") and "/" not in path)
 
 
 @contextlib.contextmanager

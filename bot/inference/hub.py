@@ -56,16 +56,26 @@ def find_model(
     """
     reference = parse_reference(text)
     if reference.scheme == "hf":
-        folder = fetch(reference, accepts, on_fetch)
-        return ModelFiles(reference, folder, folder.name, read_meta(folder))
+        return _in_folder(reference, fetch(reference, accepts, on_fetch))
     if reference.scheme not in FOLDERS:
         accepts.check(reference, {})
         check_trusted(reference, trusted)
         return ModelFiles(reference, revision=reference.revision)
     folder = bundled_path(reference.name) if reference.scheme == "bundled" else Path(reference.name).expanduser()
     _check_folder(reference, folder, accepts)
+    return _in_folder(reference, folder)
+
+
+def local_model(text: str) -> ModelFiles | None:
+    """Return the files of a reference if they are complete on this machine. Nothing is fetched or checked."""
+    reference = parse_reference(text)
+    folder = local_folder(reference)
+    return _in_folder(reference, folder) if folder else None
+
+
+def _in_folder(reference: ModelReference, folder: Path) -> ModelFiles:
     meta = read_meta(folder)
-    return ModelFiles(reference, folder, meta.get("revision"), meta)
+    return ModelFiles(reference, folder, folder.name if reference.scheme == "hf" else meta.get("revision"), meta)
 
 
 def local_folder(reference: ModelReference) -> Path | None:

@@ -91,4 +91,4 @@ def configured(tasks: Mapping[str, TaskSettings]) -> Iterator[tuple[str, str, Ac
     """Yield the task and reference of all that is configured, and what it may be: models, then their adapters."""
     for name, settings in tasks.items():
         yield from ((name, reference, TASKS[name].accepts) for reference in settings.references)
-        yield from ((name, reference, ADAPTERS) for reference in settings.adapters)
+        yield from ((name, reference, ADAPTERS) for reference in settings.adapters.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -46,9 +47,13 @@ class TaskSettings(Frozen):
         return self.references[:1]
 
     @property
-    def adapters(self) -> tuple[str, ...]:
-        """Return the references of what can be put on a model (LoRA)."""
-        return ()
+    def adapters(self) -> Mapping[str, str]:
+        """Return by name the references of what can be put on a model (LoRA)."""
+        return {}
+
+    def models_of_adapters(self) -> dict[str, list[str]]:
+        """Return by name the references of the models that each adapter is offered for. Files are read."""
+        return {}
 
     def check(self, request: Any) -> None:
         """Raise BadInput when the host's limits don't allow this request. It is asked before the job is queued."""

@@ -19,7 +19,7 @@ _LIMITS = re.compile(r"\b(limit|limits|limitations?|bias|biases|risks?)\b", re.I
 
 
 def card_embed(card: Card) -> discord.Embed:
-    """Return a model's card: licence, size, what it is for and what it can't do."""
+    """Return the card of a model or an adapter: licence, size, what it is for and what it can't do."""
     embed = discord.Embed(title=cut(shown_model(card.name, card.revision), 256), colour=discord.Colour.blurple())
     embed.url = card.page if card.page.startswith(_HUB) else None  # a mirror's address is the host's own business
     embed.description = plain(cut(_first_words(card.text), _SECTION_CHARS)) or None
@@ -40,6 +40,8 @@ def _facts(card: Card) -> dict[str, str]:
         _("Languages"): ", ".join(card.languages[:20]),
         _("Parameters"): f"{card.weights.count / 1e6:.1f} M" if card.weights.count else "",
         _("Kind"): card.kind,
+        _("Base model"): ", ".join(card.base_models),
+        _("Trigger words"): card.trigger,
     }
 
 

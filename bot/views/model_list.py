@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import discord
 
@@ -12,6 +13,16 @@ from bot.views.text import cut, plain
 
 _FIELD_CHARS, _ALL_FIELDS_CHARS = 1024, 5400
 _LIST_LINES = 15
+_NAME_CHARS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAdapter:
+    """Name an adapter, and the models that it is offered for."""
+
+    name: str
+    reference: str
+    models: Sequence[str]
 
 
 def models_embed(
@@ -20,32 +31,49 @@ def models_embed(
     defaults: Mapping[str, str | None],
     now: Mapping[str, float | None],
     missing: Collection[str],
+    adapters: Mapping[str, Sequence[ListedAdapter]],
 ) -> discord.Embed:
-    """Return the models of each command, its default first.
+    """Return the models of each command, its default first, and what can be put on them.
 
     `now` are those that are in memory (None) or made ready (the share that is fetched), `missing` those that would have
     to be fetched.
     """
     embed = discord.Embed(title=_("Models"), colour=discord.Colour.blurple())
     embed.set_footer(text=_("Bold: what a command uses here when no model is named. Warm: in memory now."))
-    room = min(_FIELD_CHARS, _ALL_FIELDS_CHARS // len(references))
+    fields: dict[str, list[str]] = {}
     for task, models in references.items():
         states = {model: _state(model, now, missing) for model in models}
-        embed.add_field(name=f"/{task}", value=cut(_lines(states, defaults[task]), room), inline=False)
+        fields[f"/{task}"] = _lines(states, defaults[task])
+        if adapters.get(task):
+            lines = [
+                _of_adapter(adapter, models, _state(adapter.reference, now, missing)) for adapter in adapters[task]
+            ]
+            fields[_("/{task}: adapters", task=task)] = lines
+    room = min(_FIELD_CHARS, _ALL_FIELDS_CHARS // len(fields))
+    for name, lines in fields.items():
+        embed.add_field(name=name, value=cut("\n".join(_few(lines)), room), inline=False)
     return embed
 
 
-def _lines(states: Mapping[str, str], default: str | None) -> str:
+def _lines(states: Mapping[str, str], default: str | None) -> list[str]:
     ordered = sorted(states, key=lambda model: model != default)
-    lines = [f"**{_shown(m)}** · {states[m]}" if m == default else f"{_shown(m)} · {states[m]}" for m in ordered]
-    if len(lines) > _LIST_LINES:
-        lines[_LIST_LINES:] = [_("and {n} more", n=len(lines) - _LIST_LINES)]
-    return "\n".join(lines)
+    return [f"**{_shown(m)}** · {states[m]}" if m == default else f"{_shown(m)} · {states[m]}" for m in ordered]
+
+
+def _of_adapter(adapter: ListedAdapter, models: Sequence[str], state: str) -> str:
+    names = [plain(cut(parse_reference(model).short_name, _NAME_CHARS)) for model in adapter.models]
+    fitting = _("for all models") if len(names) == len(models) else _("for {models}", models=", ".join(names))
+    return " · ".join([plain(adapter.name), fitting if names else _("for none of these models"), state])
+
+
+def _few(lines: list[str]) -> list[str]:
+    more = len(lines) - _LIST_LINES
+    return [*lines[:_LIST_LINES], _("and {n} more", n=more)] if more > 0 else lines
 
 
 def _shown(text: str) -> str:
     reference = parse_reference(text)
-    return plain(cut(shown_model(reference.short_name, reference.revision), 60))
+    return plain(cut(shown_model(reference.short_name, reference.revision), _NAME_CHARS))
 
 
 def _state(reference: str, now: Mapping[str, float | None], missing: Collection[str]) -> str:

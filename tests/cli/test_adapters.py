@@ -15,12 +15,14 @@ from PIL import Image
 from bot.cli.pin import pinned
 from bot.inference.reference import shown_model
 from tests.conftest import ROOT
+from tests.inference.bare_pipelines import bare_adapter
 from tests.inference.finding import hub_environment
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
 from tests.inference.tiny_pipelines import tiny_lora, tiny_sdxl
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what libraries say of their own next versions
 EMOJI = ROOT / "models" / "emoji-sd"
+CARD = "---\nlicense: mit\nbase_model: org/model\ninstance_prompt: pixel art\n---\nA style."
 CONFIG = """
 [imagine]
 models = ["path:{emoji}"]
@@ -48,9 +50,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackHub]:
     folder = tmp_path_factory.mktemp("repositories")
     tiny_lora(folder / "styles" / "wild.safetensors", EMOJI)
     tiny_lora(folder / "styles" / "unfit.safetensors", tiny_sdxl(folder / "model"))
+    bare_adapter(folder / "carded", CARD)
     with serve_hub() as hub:
         hub.add("org/styles", folder / "styles")
         hub.add("org/model", folder / "model")
+        hub.add("org/carded", folder / "carded")
         yield hub
 
 
@@ -61,7 +65,16 @@ class Shell:
         self._folder = folder
         self._environment = hub_environment(hub, folder / "home") | {"COLUMNS": "200"}
         text = CONFIG.format(emoji=EMOJI, sha=hub.repositories["org/styles"].sha)
-        (folder / "config.toml").write_text(text, encoding="utf-8")
+        self.configure(text)
+
+    def configure(self, text: str) -> None:
+        """Write the configuration."""
+        (self._folder / "config.toml").write_text(text, encoding="utf-8")
+
+    def adapter(self, name: str) -> dict[str, Any]:
+        """Return what is listed of an adapter."""
+        listed: list[dict[str, Any]] = json.loads(self("models", "list", "--json")[0])
+        return next(entry for entry in listed if entry["adapter"] == name)
 
     def __call__(self, *arguments: str, code: int = 0) -> tuple[str, str]:
         run = subprocess.run(
@@ -130,11 +143,40 @@ def test_adapters_are_listed_pulled_and_examined(hub: LoopbackHub, shell: Shell)
     assert err == f"{wild}: {shown_model('org/styles#wild.safetensors', sha)}\n"
     (card,) = [card for card in json.loads(shell("models", "list", "--json")[0]) if card["reference"] == wild]
     assert (card["task"], card["default"], card["cached"], card["trouble"]) == ("imagine", False, True, "")
+    assert (card["adapter"], card["models"]) == ("wild", [f"path:{EMOJI}"])
+    assert "adapter wild for emoji-sd: org/styles#wild.safetensors@" in shell("models", "list")[0]
+    assert json.loads(shell("models", "info", "wild", "--json")[0])["reference"] == wild
     assert card["weights"]["size_bytes"] > 0
     checks = json.loads(shell("doctor", "--json", code=1)[0])["checks"]
     found = {check["name"]: (check["state"], check["text"]) for check in checks}
     assert found[f"imagine model {wild}"][0] == "ok"
     assert found["imagine model path:gone.safetensors"] == ("error", "There is no such folder or file.")
+
+
+def test_an_adapter_is_for_the_model_that_its_card_names(hub: LoopbackHub, shell: Shell) -> None:
+    """Its card comes with it; from then on it is refused for others at once: nothing is fetched or loaded for that."""
+    model, carded = (f"hf:{name}@{hub.repositories[name].sha}" for name in ("org/model", "org/carded"))
+    shell.configure(f"""
+[imagine]
+models = ["path:{EMOJI}", "{model}"]
+loras = [{{ name = "carded", model = "{carded}" }}]
+""")
+    assert shell.adapter("carded")["models"] == [f"path:{EMOJI}", model], "nothing is known yet"
+    shell("models", "pull", model, carded)
+    hub.requests.clear()
+    card = shell.adapter("carded")
+    assert (card["models"], card["base_models"], card["licence"]) == ([model], ["org/model"], "mit")
+    _out, err = shell("imagine", "a heart", "--lora", "carded", code=1)
+    assert err == (
+        "The adapter “carded” doesn't fit emoji-sd. Choose another adapter or another model. "
+        f"{carded}: its card says that it is for org/model\n"
+    )
+    _out, err = shell("imagine", "a heart", "--model", model, "--scheduler", "x", code=2)
+    assert err.startswith("There is no scheduler “x”.")
+    assert hub.requests == []
+    shown, _err = shell("models", "info", "carded")
+    assert "Base model" in shown
+    assert "pixel art" in shown
 
 
 def test_pinning_keeps_the_name_of_the_file() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
 from bot.inference.diffusion.loras import Lora
+from bot.inference.diffusion.schedulers import SCHEDULERS
 from bot.inference.pipelines.imagine import MAX_SEED, ImagineRequest, ImagineResult, Picture
 from tests.fakes.answers import answer, png
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import as_read, callbacks, description, embed, message, private_text
+from tests.inference.bare_pipelines import BARE, bare_adapter
 
 BREAKOUT = "@everyone ```x``` [a](b) [free](https://evil.example) **b** <@123456789012345678>"
 CAT = ImagineRequest(model="path:models/emoji", prompt="a cat", seed=7)
@@ -209,6 +212,7 @@ async def test_offers_the_adapters_of_the_model(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        ({"scheduler": "x"}, f"There is no scheduler “x”. Choose one of: {', '.join(SCHEDULERS)}."),
         ({"lora": "oil"}, "There is no adapter “oil” here. Choose one of: pixel-art, ink."),
         ({"lora": "ink:7"}, "“7” is no weight of an adapter. Use a number from -2 to 2, like 0.8."),
         ({"lora": "ink"}, "The adapter “ink” is for other models: photos."),
@@ -222,6 +226,91 @@ async def test_adapters_that_cannot_be_used_are_refused_privately(
     assert private_text(result) == sentence
     assert callbacks(env) == [4]
     assert not device.batches
+
+
+class TestWhatFits:
+    """What the model's files and an adapter's card tell is known before a job is queued."""
+
+    @pytest.fixture
+    def config(self, tmp_path: Path) -> dict[str, Any]:
+        card = "---\nbase_model: stabilityai/stable-diffusion-xl-base-1.0\n---\n"
+        loras = [
+            {"name": "wide", "model": bare_adapter(tmp_path / "wide", card)},
+            {"name": "any", "model": bare_adapter(tmp_path / "any")},
+            {"name": "said", "model": bare_adapter(tmp_path / "said", card), "for": ["sd"]},
+        ]
+        models = [f"path:{make(tmp_path / name)}" for name, make in BARE.items()]
+        return {"imagine": {"models": [*models, "path:absent"], "loras": loras}}
+
+    @pytest.mark.parametrize(
+        ("model", "offered"),
+        [
+            ("sd", ["any", "said"]),
+            ("sdxl", ["wide", "any"]),
+            ("pixart", []),
+            ("absent", ["wide", "any"]),
+        ],
+    )
+    async def test_adapters_are_offered_that_fit(
+        self, alice: MemberActor, channel: ChannelHandle, model: str, offered: list[str]
+    ) -> None:
+        choices = await alice.autocomplete(channel, "imagine", "lora", "", prompt="a cat", model=model)
+        assert [choice["value"] for choice in choices] == offered
+
+    @pytest.mark.parametrize(
+        ("model", "typed", "offered"),
+        [
+            ("flux", "", ["Euler"]),
+            ("lcm", "", ["LCM"]),
+            ("sd", "", list(SCHEDULERS)),
+            ("sd", "euler", ["Euler", "Euler a"]),
+            ("absent", "", list(SCHEDULERS)),
+            ("flux", "DDIM", []),
+        ],
+    )
+    async def test_schedulers_are_offered_that_fit(
+        self, alice: MemberActor, channel: ChannelHandle, model: str, typed: str, offered: list[str]
+    ) -> None:
+        choices = await alice.autocomplete(channel, "imagine", "scheduler", typed, prompt="a cat", model=model)
+        assert [choice["value"] for choice in choices] == offered
+
+    @pytest.mark.parametrize(
+        ("options", "sentence"),
+        [
+            (
+                {"model": "lcm", "scheduler": "Euler a"},
+                "lcm can't work with the scheduler Euler a. Choose one of these, or none: LCM.",
+            ),
+            (
+                {"model": "sd", "lora": "wide"},
+                "The adapter “wide” doesn't fit sd. Choose another adapter or another model.",
+            ),
+            (
+                {"model": "sd", "prompt": "a cat <lora:WIDE:0.5>"},
+                "The adapter “wide” doesn't fit sd. Choose another adapter or another model.",
+            ),
+            ({"model": "pixart", "lora": "any"}, "pixart takes no adapters. Leave “any” out."),
+            ({"model": "sdxl", "lora": "said"}, "The adapter “said” is for other models: sd."),
+        ],
+    )
+    async def test_the_rest_is_refused_privately_and_never_queued(
+        self, alice: MemberActor, channel: ChannelHandle, device: FakeDevice, env: Env, options: dict[str, str],
+        sentence: str,
+    ) -> None:  # fmt: skip
+        result = await alice.slash(channel, "imagine", **{"prompt": "a cat", **options})
+        assert private_text(result) == sentence
+        assert callbacks(env) == [4]
+        assert not device.batches
+
+    @pytest.mark.parametrize("options", [{"model": "sd", "lora": "said, any"}, {"model": "absent", "lora": "wide"}])
+    async def test_what_may_fit_is_queued(
+        self, alice: MemberActor, channel: ChannelHandle, device: FakeDevice, options: dict[str, str]
+    ) -> None:
+        await alice.slash(channel, "imagine", prompt="a cat", scheduler="DDIM", **options)
+        (request,) = device.requests
+        assert isinstance(request, ImagineRequest)
+        assert request.scheduler == "DDIM"
+        assert ", ".join(sorted(lora.name for lora in request.loras)) == ", ".join(sorted(options["lora"].split(", ")))
 
 
 @pytest.mark.parametrize(("guidance", "shown"), [(None, False), (0.0, True)])

@@ -119,6 +119,8 @@ def test_an_adapter_that_is_not_there(studio: Studio, folder: Path) -> None:
 def test_a_family_without_adapters(studio: Studio, folder: Path) -> None:
     error = studio.refusal(model=f"path:{folder / 'pixart'}", size="64x64", lora=["second"])
     assert str(error) == "pixart takes no adapters. Leave “Second” out."
+    with pytest.raises(BadInput, match=str(error)):  # before the job is queued, too
+        studio.settings.check_fit(studio.request(model=f"path:{folder / 'pixart'}", lora=["second"]))
 
 
 def test_one_with_an_unfit_adapter_does_not_fail_the_others(studio: Studio) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -154,5 +155,7 @@ def test_a_scheduler_that_does_not_fit_is_refused(
 ) -> None:
     error = studio.refusal(model=f"path:{folders[family]}", scheduler=name, size="64x64")
     assert isinstance(error, BadInput)
+    with pytest.raises(BadInput, match=re.escape(str(error))):  # before the job is queued, too
+        studio.settings.check_fit(studio.request(model=f"path:{folders[family]}", scheduler=name))
     assert str(error) == f"{family} can't work with the scheduler {name}. Choose one of these, or none: {fitting}"
     assert studio.paint(model=f"path:{folders[family]}", scheduler=fitting[:-1], size="64x64").scheduler == fitting[:-1]

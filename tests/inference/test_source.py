@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from bot.errors import ModelUnavailable
 from bot.inference.builder_facts import builder_facts
 from bot.inference.class_names import mapped_classes
+from bot.inference.class_source import ClassSource, class_source
 from bot.inference.reference import ModelReference
 from bot.inference.registry import TASKS
 from bot.inference.source import package_source, parsed
@@ -36,6 +38,30 @@ def test_the_pipelines_that_diffusers_knows() -> None:
 
     read = mapped_classes("diffusers", "pipelines/auto_pipeline.py", "AUTO_TEXT2IMAGE_PIPELINES_MAPPING")
     assert read == {pipeline.__name__ for pipeline in KNOWN.values()}
+
+
+def test_what_diffusers_pipelines_and_schedulers_take() -> None:
+    with warnings.catch_warnings(action="ignore"):
+        import diffusers
+        from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING as KNOWN
+
+    for pipeline in KNOWN.values():
+        source = class_source("diffusers", "pipelines", pipeline.__name__)
+        assert source.parameters["__call__"] == _parameters(pipeline.__call__)
+        takes_adapters = any(base.endswith("LoraLoaderMixin") for base in source.bases)
+        assert takes_adapters == hasattr(pipeline, "load_lora_weights"), pipeline
+    schedulers = [kind for name in dir(diffusers) if name.endswith("Scheduler") and (kind := getattr(diffusers, name))]
+    for kind in (kind for kind in schedulers if hasattr(kind, "_get_compatibles")):
+        source = class_source("diffusers", "schedulers", kind.__name__)
+        assert (source.values.get("_compatibles", "[]") != "[]") == (kind._get_compatibles() != [kind]), kind
+        assert source.parameters["__init__"] == _parameters(kind.__init__)
+    assert len(schedulers) > 30
+    assert class_source("diffusers", "schedulers", "(No.Such") == ClassSource()
+
+
+def _parameters(method: Callable[..., object]) -> set[str]:
+    parameters = inspect.signature(method).parameters.values()
+    return {parameter.name for parameter in parameters if parameter.kind != parameter.VAR_KEYWORD}
 
 
 def test_the_detectors_and_describers_that_transformers_knows() -> None:

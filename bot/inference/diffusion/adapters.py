@@ -50,7 +50,7 @@ class Adapters:
 
     def _load(self, name: str, adapter: Adapter) -> None:
         if not hasattr(self._pipe, "load_lora_weights"):
-            raise BadInput("{model} takes no adapters. Leave “{name}” out.", model=self._model, name=name)
+            raise takes_none(name, self._model)
         self._held[name] = adapter
         try:
             self._pipe.load_lora_weights(
@@ -61,10 +61,10 @@ class Adapters:
             self._remove()  # a part of it may be there
             if is_out_of_memory(error):
                 raise
-            raise self._unfit(name, adapter, brief(error)) from error
+            raise unfit(name, self._model, f"{adapter.shown}: {brief(error)}") from error
         if not any(name in held for held in self._pipe.get_list_adapters().values()):
             self._remove()
-            raise self._unfit(name, adapter, "none of its weights belong to this model")
+            raise unfit(name, self._model, f"{adapter.shown}: none of its weights belong to this model")
 
     def _remove(self) -> None:
         if not self._held:
@@ -74,10 +74,13 @@ class Adapters:
         whole = "reset_to_overwritten_params"  # FLUX: adapters may widen layers
         unload(**({whole: True} if whole in inspect.signature(unload).parameters else {}))
 
-    def _unfit(self, name: str, adapter: Adapter, why: str) -> ModelUnavailable:
-        return ModelUnavailable(
-            "The adapter “{name}” doesn't fit {model}. Choose another adapter or another model.",
-            name=name,
-            model=self._model,
-            hint=f"{adapter.shown}: {why}",
-        )
+
+def takes_none(name: str, model: str) -> BadInput:
+    """Return what people read when a model, of whatever family, has no place for adapters."""
+    return BadInput("{model} takes no adapters. Leave “{name}” out.", model=model, name=name)
+
+
+def unfit(name: str, model: str, hint: str) -> ModelUnavailable:
+    """Return what people read when an adapter is for another family of models; the `hint` is for the host."""
+    sentence = "The adapter “{name}” doesn't fit {model}. Choose another adapter or another model."
+    return ModelUnavailable(sentence, name=name, model=model, hint=hint)

@@ -37,7 +37,7 @@ def _fetchable(reference: str) -> str:
 
 
 class LoraSettings(Frozen):
-    """Set up one adapter. `words` are those that it was trained to hear; without `for` it is offered for all models."""
+    """Set up one adapter. `words` are those that it was trained to hear; without `for` its card tells what it fits."""
 
     model_config: ClassVar[Any] = {**Frozen.model_config, "populate_by_name": True}
 

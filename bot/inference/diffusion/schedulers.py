@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator
 
 from bot.errors import BadInput
+from bot.inference.class_source import class_source
 
 _DPM, _SINGLE = "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler"
 _KARRAS: Mapping[str, Any] = {"use_karras_sigmas": True}
@@ -67,28 +68,59 @@ SchedulerName = Annotated[str, AfterValidator(_checked)]
 @contextlib.contextmanager
 def scheduled(pipe: Any, name: str | None, model: str) -> Iterator[str]:
     """Let a pipeline use another scheduler inside; yield the name of the one in use. Raise BadInput if it can't."""
-    own = pipe.scheduler
-    if name is not None and name != scheduler_name(own):
-        fitting = _fitting(pipe)
-        if name not in fitting:
-            raise _unfit(name, model, fitting)
-        pipe.scheduler = _made(name, own.config)
+    scheduler, own = pipe.scheduler, OwnScheduler.of(pipe)
+    if name is not None and name != own.name:
+        own.check(name, model)
+        pipe.scheduler = _made(name, scheduler.config)
     try:
-        yield name or scheduler_name(own)
+        yield name or own.name
     finally:
-        pipe.scheduler = own
+        pipe.scheduler = scheduler
 
 
-def scheduler_name(scheduler: Any) -> str:
-    """Return what people call a scheduler, else its class."""
-    kind, config = type(scheduler).__name__, scheduler.config
-    if kind == _FLOW:
-        return "Euler"
-    for name, (known, changes) in _KINDS.items():
-        wanted = {key: value for key, value in {**_PLAIN, **changes}.items() if key in config}
-        if known == kind and all(config[key] == value for key, value in wanted.items()):
-            return name
-    return kind.removesuffix("Scheduler")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnScheduler:
+    """Tell what can stand in for a model's own scheduler, by what its files say: torch isn't needed.
+
+    `pipeline` and `kind` are the classes of the pipeline and of the scheduler.
+    """
+
+    pipeline: str
+    kind: str
+    config: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, pipe: Any) -> Self:
+        """Return that of a loaded pipeline."""
+        own = pipe.scheduler
+        return cls(pipeline=type(pipe).__name__, kind=type(own).__name__, config=own.config)
+
+    @property
+    def name(self) -> str:
+        """Return what people call it, else its class."""
+        if self.kind == _FLOW:
+            return "Euler"
+        for name, (known, changes) in _KINDS.items():
+            wanted = {key: value for key, value in {**_PLAIN, **changes}.items() if key in self.config}
+            if known == self.kind and all(self.config[key] == value for key, value in wanted.items()):
+                return name
+        return self.kind.removesuffix("Scheduler")
+
+    @property
+    def fitting(self) -> list[str]:
+        """Return the schedulers that can take its place: those that solve the equation the model was trained on."""
+        if "original_inference_steps" in _parameters("pipelines", self.pipeline, "__call__"):
+            return ["LCM"]
+        if self.kind == _FLOW:
+            return ["Euler"]
+        if self.config.get("prediction_type") == "flow_prediction":
+            return [name for name in SCHEDULERS if _knows_flow(name)]
+        return list(SCHEDULERS) if self.kind in _WITHOUT_KIN or _has_kin(self.kind) else []
+
+    def check(self, name: str, model: str) -> None:
+        """Raise BadInput when a model, as people call it, can't work with a scheduler."""
+        if name != self.name and name not in self.fitting:
+            raise _unfit(name, model, self.fitting)
 
 
 def _made(name: str, config: Any) -> Any:
@@ -99,24 +131,17 @@ def _made(name: str, config: Any) -> Any:
     return getattr(diffusers, kind).from_config(config, **{**_PLAIN, **changes, "clip_sample": clip})
 
 
-def _fitting(pipe: Any) -> list[str]:
-    """Return the schedulers that a pipeline can use: those that solve the equation that its model was trained on."""
-    own = pipe.scheduler
-    if "original_inference_steps" in inspect.signature(pipe.__call__).parameters:
-        return ["LCM"]
-    if type(own).__name__ == _FLOW:
-        return ["Euler"]
-    if own.config.get("prediction_type") == "flow_prediction":
-        return [name for name in SCHEDULERS if _knows_flow(name)]
-    has_kin = own.compatibles != [type(own)] or type(own).__name__ in _WITHOUT_KIN
-    return list(SCHEDULERS) if has_kin else []
+def _has_kin(kind: str) -> bool:
+    return class_source("diffusers", "schedulers", kind).values.get("_compatibles", "[]") != "[]"
 
 
 def _knows_flow(name: str) -> bool:
-    import diffusers
-
     kind, changes = _KINDS[name]
-    return "use_flow_sigmas" in inspect.signature(getattr(diffusers, kind)).parameters and not changes
+    return "use_flow_sigmas" in _parameters("schedulers", kind, "__init__") and not changes
+
+
+def _parameters(folder: str, kind: str, method: str) -> frozenset[str]:
+    return class_source("diffusers", folder, kind).parameters.get(method, frozenset())
 
 
 def _unfit(name: str, model: str, fitting: list[str]) -> BadInput:

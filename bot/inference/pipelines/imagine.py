@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from bot.errors import BadInput
+from bot.inference.diffusion.fit import check_fit, fitting_loras, fitting_schedulers
 from bot.inference.diffusion.loras import Lora, LoraSettings, read_loras, take_tags
 from bot.inference.diffusion.plan import ModelDefaults
 from bot.inference.diffusion.schedulers import known_scheduler
@@ -132,9 +133,14 @@ class ImagineSettings(ModelSettings):
         return self
 
     @property
-    def adapters(self) -> tuple[str, ...]:
-        """Return the reference of every adapter that may be asked for."""
-        return tuple(lora.model for lora in self.loras)
+    def adapters(self) -> Mapping[str, str]:
+        """Return the reference of every adapter that may be asked for, by its name."""
+        return {lora.name: lora.model for lora in self.loras}
+
+    def models_of_adapters(self) -> dict[str, list[str]]:
+        """Return by name the models that each adapter is offered for. Files are read."""
+        offered = fitting_loras(self, self.models)
+        return {lora.name: [model for model in self.models if lora in offered[model]] for lora in self.loras}
 
     def request(
         self,
@@ -168,10 +174,14 @@ class ImagineSettings(ModelSettings):
         if request.width and request.height:
             self.check_size(request.width, request.height)
         for lora in map(self.lora, request.loras):
-            if lora not in self.loras_for(request.model):
+            if lora.models and request.model not in map(self.choose, lora.models):
                 raise BadInput(
                     "The adapter “{name}” is for other models: {known}.", name=lora.name, known=", ".join(lora.models)
                 )
+
+    def check_fit(self, request: ImagineRequest) -> None:
+        """Raise UserError when a scheduler or an adapter is known not to fit the model. Files are read."""
+        check_fit(request, self)
 
     def check_size(self, width: int, height: int) -> None:
         """Raise BadInput for a size that the host doesn't allow."""
@@ -184,8 +194,12 @@ class ImagineSettings(ModelSettings):
         return next(lora for lora in self.loras if lora.name == asked.name)
 
     def loras_for(self, model: str) -> list[LoraSettings]:
-        """Return the adapters that are offered for a model."""
-        return [lora for lora in self.loras if not lora.models or model in map(self.choose, lora.models)]
+        """Return the adapters that are offered for a model. Files are read."""
+        return fitting_loras(self, [model])[model]
+
+    def schedulers(self, model: str) -> Sequence[str]:
+        """Return the schedulers that are offered for a model. Files are read."""
+        return fitting_schedulers(model)
 
     def defaults_of(self, model: str) -> ModelDefaults:
         """Return what the host says of a model."""
