@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -49,6 +50,11 @@ class TaskSettings(Frozen):
     def adapters(self) -> tuple[str, ...]:
         """Return the references of what can be put on a model (LoRA)."""
         return ()
+
+    @property
+    def needs(self) -> Mapping[str, str]:
+        """Return the other tasks whose models and settings this one uses, by the key that asks for them."""
+        return {}
 
     def check(self, request: Any) -> None:
         """Raise BadInput when the host's limits don't allow this request. It is asked before the job is queued."""

@@ -12,17 +12,20 @@ import psutil
 import pytest
 
 from bot.bundled.prepare import prepare
-from bot.config import QueueSettings, load_settings
+from bot.config import QueueSettings, load_settings, parse_settings
 from bot.engine import Engine
 from bot.errors import JobCancelled, UserError
 from bot.inference.device import Device
+from bot.inference.messages import Drafted, Event
 from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult
 from bot.inference.worker import WorkerOptions
+from bot.jobs.drafts import Drafts, OnEvent
 from bot.jobs.job import Job, JobState, Requester
 from bot.jobs.local import LocalDevice, LocalExecutor
 from bot.jobs.store import NoStore
 from tests.inference.tiny_models import tiny_classifier, tiny_sentiment
+from tests.inference.tiny_vision import tiny_git
 
 ALICE = Requester(user_id=1)
 LONG = 60
@@ -134,6 +137,33 @@ async def test_a_killed_worker_comes_back_and_the_job_is_done(engine: Engine) ->
     assert isinstance(result, ImagineResult)
     assert (job.attempts, job.state) == (2, JobState.DONE)
     assert device_of(engine).pid not in (None, first)
+
+
+async def test_a_worker_that_dies_of_captions_leaves_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(["emoji-sd"])
+    describe = {"models": [f"path:{tiny_git(tmp_path / 'git')}"]}
+    tasks = parse_settings({"imagine": {"alt_text": "caption"}, "describe": describe}).tasks
+    options = WorkerOptions(Device("cpu", threads=1, precision="fp32"), tasks)
+    executor, hear = LocalExecutor([options]), Drafts.hear
+
+    def kill(drafts: Drafts, on_event: OnEvent, event: Event) -> None:
+        hear(drafts, on_event, event)
+        if isinstance(event, Drafted):
+            os.kill(executor.devices[0].pid or 0, signal.SIGKILL)
+
+    monkeypatch.setattr(Drafts, "hear", kill)
+    engine = Engine(executor=executor, store=NoStore(), tasks=tasks, limits=QueueSettings(shutdown_grace_s=0))
+    await engine.start()
+    request = ImagineRequest(model="bundled:emoji-sd", prompt="a cat", seed=1, steps=2)
+    job = await engine.submit("imagine", request, ALICE)
+    result = await job.outcome()
+    assert isinstance(result, ImagineResult)
+    assert [bool(picture.png) for picture in result.pictures] == [True]
+    assert (job.attempts, job.state) == (1, JobState.DONE)
+    assert job.seconds > 0
+    await engine.close()
 
 
 async def test_a_running_picture_stops_at_the_next_step(engine: Engine) -> None:
