@@ -144,11 +144,25 @@ def test_a_slow_model_is_stopped(
     assert "TimeoutError: the captions take more than" in caplog.text
 
 
-def test_short_jobs_run_between_the_words(folder: Path, tmp_path: Path) -> None:
-    after_the_last_step: list[bool] = []
-    line = Line(lambda: after_the_last_step.append(bool(line.drafts)))
-    studio(folder, f"path:{tiny_llava(tmp_path / 'llava')}", max_tokens=6).paint(line=line)
-    assert sum(after_the_last_step) > 3
+def test_after_each_word_short_jobs_run_and_what_nobody_wants_ends(folder: Path, tmp_path: Path) -> None:
+    made = studio(folder, f"path:{tiny_llava(tmp_path / 'llava')}", max_tokens=6)
+    made.paint()
+
+    def pauses(*stopped: str) -> int:
+        """Return how often short jobs could run while three pictures of two jobs were described."""
+        pauses: list[int] = []
+
+        def between() -> None:
+            if line.drafts:
+                line.stopped.update(stopped)
+                pauses.append(1)
+
+        line = Line(between)
+        made.outcomes(made.request(count=2), made.request("sea"), line=line)
+        return len(pauses)
+
+    once = 3 * 2  # after one word of each, and at its end
+    assert pauses() > pauses("0") > pauses("0", "1") == once
 
 
 def test_a_job_that_is_stopped_meanwhile_is_told_so(folder: Path) -> None:
