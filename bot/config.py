@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, create_model
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -138,6 +138,14 @@ class Settings(Frozen):
     devices: DeviceSettings = DeviceSettings()
     hub: HubSettings = HubSettings()
 
+    @model_validator(mode="after")
+    def _needed_models_are_there(self) -> Self:
+        for name, settings in self.tasks.items():
+            for key, needed in settings.needs.items():
+                if not self.tasks[needed].references:
+                    raise ValueError(f"{name}.{key}: this needs a model, and [{needed}] has none")
+        return self
+
     @property
     def tasks(self) -> dict[str, TaskSettings]:
         """Return each task's settings."""
@@ -213,7 +221,7 @@ def _explain(error: Mapping[str, Any]) -> str:
             return f"{key}: secrets belong in the environment, never in this file; remove it."
         return f"{key}: there is no such key. Allowed here: {', '.join(_allowed(error['loc'][:-1]))}."
     message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{key}: {message[:1].lower()}{message[1:]}."
+    return f"{key}: {message[:1].lower()}{message[1:]}." if key else f"{message}."
 
 
 def _allowed(location: tuple[Any, ...]) -> list[str]:

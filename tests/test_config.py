@@ -113,6 +113,8 @@ def test_config_toml_in_the_folder_is_read(tmp_path: Path, monkeypatch: pytest.M
         ({"imagine": {"loras": [LORA | {"name": "a b"}]}}, "imagine.loras.0.name: string should match"),
         ({"imagine": {"loras": [LORA | {"weight": 3}]}}, "imagine.loras.0.weight: input should be less than"),
         ({"imagine": {"loras": [LORA | {"wait": 3}]}}, "there is no such key. Allowed here: name, model, weight, for,"),
+        ({"imagine": {"alt_text": "x"}}, "imagine.alt_text: input should be 'prompt' or 'caption'"),
+        ({"imagine": {"alt_text": "caption"}}, "\n  imagine.alt_text: this needs a model, and [describe] has none."),
         ({"queue": {"tiers": [{"role": 5}]}}, "queue.tiers.0.weight: field required"),
         ({"queue": {"tiers": [{"role": "5", "weight": 1}]}}, "queue.tiers.0.role: input should be a valid integer"),
         ({"queue": {"tiers": [{"role": 0, "weight": 1}]}}, "queue.tiers.0.role: input should be greater than or"),

@@ -89,12 +89,14 @@ def imagine(result: ImagineResult, job: Job, *, json: bool, name: str, out: Path
             job, files=files, seed=result.pictures[0].seed, seeds=[p.seed for p in result.pictures],
             prompt=result.prompt, negative=result.negative, model=result.model, steps=result.steps,
             guidance=result.guidance, scheduler=result.scheduler, loras=list(map(str, result.loras)),
-            width=result.width, height=result.height, note=result.note,
+            width=result.width, height=result.height, note=result.note, captions=[p.caption for p in result.pictures],
         )  # fmt: skip
         return
     _heading(result.prompt, result.model)
     for file, picture in zip(files, result.pictures, strict=True):
         _out.print(f"  {file}  ", Text(_("seed {seed}", seed=picture.seed), "dim"))
+        if picture.caption:
+            _out.print(Text(f"    {harmless(picture.caption)}"))
     if result.note:
         _out.print(Text(f"  {result.note}", "yellow"))
 

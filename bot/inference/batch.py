@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bot.errors import JobCancelled, ModelUnavailable, UserError
 from bot.inference.accepts import Accepts
 from bot.inference.device import Device, is_out_of_memory
-from bot.inference.messages import Answered, Batch, BatchItem, BatchReport, Event, Loading, Progress, Started
+from bot.inference.messages import (
+    Answered,
+    Batch,
+    BatchItem,
+    BatchReport,
+    Drafted,
+    Event,
+    Loading,
+    Progress,
+    Started,
+)
 from bot.inference.models import ModelCache
 from bot.inference.pipeline import Failure, Loaded, Outcome, Pipeline, Request, Result
 
@@ -93,8 +103,7 @@ class BatchRun:
     def _tell(self, outcomes: Iterable[tuple[BatchItem, Outcome]]) -> None:
         """Tell outcomes; what the device computed since the last ones is shared among them by their work."""
         told = list(outcomes)
-        seconds, work = self._clock.lap(), sum(_request(item).work for item, _ in told) or 1.0
-        shares = [seconds * _request(item).work / work for item, _ in told]
+        shares = _shares(self._clock.lap(), [item for item, _ in told])
         self._line.send(*(Answered(item.job_id, o, share) for (item, o), share in zip(told, shares, strict=True)))
 
 
@@ -116,10 +125,15 @@ class _DeviceClock:
         """Return the seconds until now."""
         return max(time.monotonic() - self._started - self.away_s - sum(self._loading_s.values()), 0.0)
 
-    def lap(self) -> float:
+    @property
+    def lap_s(self) -> float:
         """Return the seconds since the last lap."""
-        total = self.total_s
-        seconds, self._counted_s = max(total - self._counted_s, 0.0), total
+        return max(self.total_s - self._counted_s, 0.0)
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap, and begin another one."""
+        seconds = self.lap_s
+        self._counted_s += seconds
         return seconds
 
 
@@ -175,6 +189,12 @@ class BatchContext:
         """Report that `step` of `steps` is done."""
         self._line.send(Progress(self._items[index].job_id, step, steps))
 
+    def draft(self, results: Mapping[int, Result]) -> None:
+        """Hand in results that will do. Their time is counted again with the answers."""
+        items = [self._items[index] for index in results]
+        drafts = zip(items, results.values(), _shares(self._clock.lap_s, items), strict=True)
+        self._line.send(*(Drafted(item.job_id, result, share) for item, result, share in drafts))
+
     def give_way(self) -> float:
         """Let short jobs run that wait for this device; return the seconds that they took."""
         seconds = self._line.give_way()
@@ -200,6 +220,12 @@ def prepare(pipeline: Pipeline, request: Request, loaded: Loaded) -> Any:
         raise
     except UserError as error:
         return error
+
+
+def _shares(seconds: float, items: Sequence[BatchItem]) -> list[float]:
+    """Share seconds out among the jobs that took them, by their work."""
+    work = [_request(item).work for item in items]
+    return [seconds * one / (sum(work) or 1.0) for one in work]
 
 
 def _request(item: BatchItem) -> Request:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bot.inference.pipeline import Outcome, Request
+from bot.inference.pipeline import Outcome, Request, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,15 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Drafted:
+    """Tell a result that will do if the job's outcome doesn't come, or not soon. `seconds` as in `Answered`."""
+
+    job_id: str
+    result: Result
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """Tell a job's outcome, as soon as it is known. `seconds` is its share of what the device computed."""
 
@@ -122,4 +131,4 @@ class BatchReport:
     loading_s: Mapping[str, float] = field(default_factory=dict)
 
 
-Event = Started | Loading | Progress | Answered
+Event = Started | Loading | Progress | Drafted | Answered

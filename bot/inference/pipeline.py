@@ -111,6 +111,12 @@ class Context(Protocol):
     def progress(self, index: int, step: int, steps: int) -> None:
         """Report that `step` of `steps` is done."""
 
+    def draft(self, results: Mapping[int, Result]) -> None:
+        """Hand in results that will do if something happens to what is still done about them.
+
+        They become the answers when the worker dies before it yields others, or takes long.
+        """
+
     def give_way(self) -> float:
         """Let short jobs run that wait for this device; return the seconds that they took.
 

@@ -31,9 +31,14 @@ class Task:
     settings: type[TaskSettings]
     pipeline: str
 
-    def make_pipeline(self, settings: TaskSettings) -> Pipeline:
-        """Import and make the pipeline; call this in a worker process."""
-        return cast("Pipeline", self._pipeline_type()(settings))
+    def make_pipeline(self, tasks: Mapping[str, TaskSettings]) -> Pipeline:
+        """Import the pipeline and make it with its settings, and those of the tasks that it needs, by their names.
+
+        Call this in a worker process.
+        """
+        settings = tasks[self.name]
+        others = {name: tasks[name] for name in settings.needs.values()}
+        return cast("Pipeline", self._pipeline_type()(settings, **others))
 
     @property
     def accepts(self) -> Accepts:

@@ -55,6 +55,11 @@ class TaskSettings(Frozen):
         """Return by name the references of the models that each adapter is offered for. Files are read."""
         return {}
 
+    @property
+    def needs(self) -> Mapping[str, str]:
+        """Return the other tasks whose models and settings this one uses, by the key that asks for them."""
+        return {}
+
     def check(self, request: Any) -> None:
         """Raise BadInput when the host's limits don't allow this request. It is asked before the job is queued."""
 

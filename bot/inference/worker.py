@@ -113,7 +113,7 @@ class Worker:
         """Return the pipeline of a task, made when it is first needed."""
         with self._making:
             if task not in self._pipelines:
-                self._pipelines[task] = TASKS[task].make_pipeline(self._options.tasks[task])
+                self._pipelines[task] = TASKS[task].make_pipeline(self._options.tasks)
             return self._pipelines[task]
 
     def _run(self, message: Run) -> None:

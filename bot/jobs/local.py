@@ -7,9 +7,12 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from bot.inference.messages import Batch, BatchItem, BatchReport, Event
 from bot.inference.worker import WorkerOptions
+from bot.jobs.drafts import Drafts
+from bot.jobs.executor import WorkerDied
 from bot.jobs.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -62,6 +65,7 @@ class LocalDevice:
         self._options = options
         self._job_timeout_s = job_timeout_s
         self._worker: WorkerProcess | None = None
+        self._drafts = Drafts()
         self._reviving: asyncio.Task[None] | None = None
         self._backoff_s = 0.0
         self._closing = False
@@ -90,7 +94,12 @@ class LocalDevice:
     async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
         """Run a batch; raise WorkerDied when the worker was lost."""
         worker = self._worker or self.start()
-        return await self._watch(worker, worker.run(batch, on_event))
+        try:
+            return await self._watch(worker, worker.run(batch, partial(self._drafts.hear, on_event)))
+        except WorkerDied:
+            for item in batch.items:
+                self._drafts.settle(item.job_id)
+            raise
 
     def prepare(self, task: str, item: BatchItem) -> None:
         """Get a job ready that will run soon; nothing to do while no worker lives."""
@@ -104,12 +113,14 @@ class LocalDevice:
 
     def cancel(self, job_id: str) -> None:
         """Ask the running job to stop at its next step."""
+        self._drafts.drop(job_id)
         if self._worker is not None:
             self._worker.cancel(job_id)
 
     async def close(self) -> None:
         """Stop the worker."""
         self._closing = True
+        self._drafts.clear()
         if self._reviving is not None:
             self._reviving.cancel()
         if self._worker is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import discord
 
-from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult
+from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, Picture
 from bot.texts import translate as _
 from bot.views.answer import Answer, File
 from bot.views.text import cut, plain, quote
@@ -15,7 +15,7 @@ _ALT_CHARS = 1024
 def imagine_answer(_request: ImagineRequest, result: ImagineResult) -> Answer:
     """Return the pictures, and an embed with everything that makes them again."""
     kept = [picture for picture in result.pictures if not picture.withheld]
-    files = [File(f"picture-{p.seed}.png", p.png, _alt_text(result)) for p in kept]
+    files = [File(f"picture-{p.seed}.png", p.png, _alt_text(result, p)) for p in kept]
     embed = discord.Embed(description=_description(result), colour=discord.Colour.blurple())
     seeds = ", ".join(str(picture.seed) for picture in result.pictures)
     embed.add_field(name=_("Seed") if len(result.pictures) == 1 else _("Seeds"), value=seeds)
@@ -52,8 +52,6 @@ def _description(result: ImagineResult) -> str:
     return "\n".join(lines)
 
 
-def _alt_text(result: ImagineResult) -> str:
-    return cut(
-        _("A picture made by {model} from the prompt: {prompt}", model=result.model, prompt=result.prompt),
-        _ALT_CHARS,
-    )
+def _alt_text(result: ImagineResult, picture: Picture) -> str:
+    made = _("A picture made by {model} from the prompt: {prompt}", model=result.model, prompt=result.prompt)
+    return cut(picture.caption or made, _ALT_CHARS)

@@ -151,6 +151,20 @@ def test_imagine_writes_files_that_say_how_they_were_made(tmp_path: Path) -> Non
     assert difference <= 2
 
 
+def test_imagine_describes_its_pictures_where_that_is_configured(tmp_path: Path) -> None:
+    describe = f'[describe]\nmodels = ["path:{tiny_git(tmp_path / "git")}"]\nmax_tokens = 8\n'
+    (tmp_path / "config.toml").write_text(f'[imagine]\nalt_text = "caption"\n{describe}', encoding="utf-8")
+    run = hubcord("imagine", "a red heart", "--seed", "5", "--count", "2", "--steps", "2", "--json", cwd=tmp_path)
+    (answer,) = lines_of(run)
+    described = lines_of(hubcord("describe", *answer["files"], "--json", cwd=tmp_path))
+    assert answer["captions"] == [picture["text"] for picture in described]
+    assert any(answer["captions"])
+    (tmp_path / "git" / "model.safetensors").write_bytes(b"half of what it was")
+    failed = hubcord("imagine", "a red heart", "--seed", "5", "--steps", "2", cwd=tmp_path)
+    assert (failed.returncode, failed.stderr) == (0, b"")
+    assert failed.stdout.decode().split("\n")[1].strip().endswith("seed 5")
+
+
 def test_imagine_hints_when_it_knows_no_word(tmp_path: Path) -> None:
     run = hubcord("imagine", "quantum bureaucracy", "--steps", "2", "--json", cwd=tmp_path)
     (answer,) = lines_of(run)

@@ -65,6 +65,20 @@ async def test_leaves_to_the_model_what_is_left_out(
     assert replace(first, seed=7) == CAT == replace(second, seed=7)
 
 
+async def test_captions_are_the_alternative_text(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice
+) -> None:
+    captions = ("a *tabby* cat", "", "c" * 2_000)
+    pictures = tuple(Picture(png=png(8, 8), seed=7 + k, caption=caption) for k, caption in enumerate(captions))
+    device.answers(_result(pictures=pictures))
+    files = message(await alice.slash(channel, "imagine", prompt="a cat", seed=7, count=3)).attachments
+    assert [file.description for file in files] == [
+        "a *tabby* cat",
+        "A picture made by fake@1 from the prompt: a cat",
+        "c" * 1023 + "…",
+    ]
+
+
 async def test_several_pictures_come_in_one_message(alice: MemberActor, channel: ChannelHandle) -> None:
     result = await alice.slash(channel, "imagine", prompt="a cat", seed=7, count=3)
     files = message(result).attachments

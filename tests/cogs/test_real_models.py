@@ -24,7 +24,7 @@ from bot.engine import Engine
 from bot.jobs.store import NoStore
 from tests.fakes.seen import as_read, description, embed, message, public_text
 from tests.fakes.simulation import check_errors, check_requests
-from tests.inference.tiny_vision import tiny_llava, tiny_siglip, tiny_yolos
+from tests.inference.tiny_vision import tiny_git, tiny_siglip, tiny_yolos
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CAT = Path(bot.demo.__file__).with_name("examples") / "cat.jpg"
@@ -41,7 +41,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             "queue": {"shutdown_grace_s": 0},
             "classify": {"zero_shot": [f"path:{tiny_siglip(folder / 'siglip')}"]},
             "detect": {"models": [f"path:{tiny_yolos(folder / 'yolos')}"]},
-            "describe": {"models": [f"path:{tiny_llava(folder / 'llava')}"]},
+            "describe": {"models": [f"path:{tiny_git(folder / 'git')}"]},
+            "imagine": {"alt_text": "caption"},
         }
     )
 
@@ -109,7 +110,7 @@ async def test_detect(alice: MemberActor, channel: ChannelHandle) -> None:
 async def test_describe(alice: MemberActor, channel: ChannelHandle) -> None:
     result = await alice.slash(channel, "describe", image=("cat.jpg", CAT.read_bytes()))
     assert description(result).split()
-    assert embed(result).footer.text == "llava"
+    assert embed(result).footer.text == "git"
 
 
 async def test_imagine(alice: MemberActor, channel: ChannelHandle) -> None:
@@ -125,6 +126,13 @@ async def test_imagine(alice: MemberActor, channel: ChannelHandle) -> None:
     other = await alice.slash(channel, "imagine", prompt="a red heart", seed=3, steps=4, scheduler="Euler a")
     assert ("Scheduler", "Euler a") in [(field.name, field.value) for field in embed(other).fields]
     assert await message(other).attachments[0].read() not in pictures
+
+
+async def test_the_alternative_text_is_what_describe_says(alice: MemberActor, channel: ChannelHandle) -> None:
+    result = await alice.slash(channel, "imagine", prompt="a red heart", seed=3, steps=4, count=2)
+    for file in message(result).attachments:
+        described = await alice.slash(channel, "describe", image=(file.filename, await file.read()))
+        assert file.description == as_read(description(described))[0]
 
 
 @pytest.mark.parametrize(

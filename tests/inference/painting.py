@@ -12,9 +12,10 @@ from PIL import Image
 from bot.inference.batch import BatchRun
 from bot.inference.device import Device
 from bot.inference.diffusion.pipeline import ImaginePipeline
-from bot.inference.messages import Answered, Batch, BatchItem, Event, Progress
+from bot.inference.messages import Answered, Batch, BatchItem, Drafted, Event, Progress
 from bot.inference.models import ModelCache
 from bot.inference.pipeline import Failure
+from bot.inference.pipelines.describe import DescribeSettings
 from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, ImagineSettings
 
 CPU = Device("cpu", threads=1)
@@ -25,12 +26,14 @@ class Line:
 
     def __init__(self, between: Callable[[], object] = lambda: None) -> None:
         self.results: dict[str, Any] = {}
+        self.drafts: dict[str, Any] = {}
         self.steps: list[tuple[int, int]] = []
         self.stopped: set[str] = set()
         self._between = between
 
     def send(self, *events: Event) -> None:
         self.results |= {event.job_id: event.outcome for event in events if isinstance(event, Answered)}
+        self.drafts |= {event.job_id: event.result for event in events if isinstance(event, Drafted)}
         self.steps += [(event.step, event.steps) for event in events if isinstance(event, Progress)]
 
     def cancelled(self, job_id: str) -> bool:
@@ -47,10 +50,10 @@ class Line:
 class Studio:
     """Run batches of requests for pictures on models that stay loaded."""
 
-    def __init__(self, settings: ImagineSettings) -> None:
+    def __init__(self, settings: ImagineSettings, describe: DescribeSettings | None = None) -> None:
         self.settings = settings
         self.models = ModelCache(CPU, budget_bytes=1 << 30, idle_unload_s=60.0)
-        self._pipeline = ImaginePipeline(settings)
+        self._pipeline = ImaginePipeline(settings, describe)
 
     def request(self, prompt: str = "a cat", *, model: str | None = None, **options: Any) -> ImagineRequest:
         """Build a request as the command does."""

@@ -15,7 +15,7 @@ from bot.errors import BadInput, ModelUnavailable, OutOfMemory, UserError
 from bot.inference.batch import BatchRun
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
-from bot.inference.messages import Answered, Batch, BatchItem, BatchReport, Event
+from bot.inference.messages import Answered, Batch, BatchItem, BatchReport, Drafted, Event
 from bot.inference.models import ModelCache
 from bot.inference.pipeline import Answers, Context, Failure, Loaded, Outcome, Pipeline, Result
 from bot.inference.pipelines.sentiment import SentimentRequest
@@ -157,6 +157,30 @@ def test_seconds_are_shared_by_work_and_leave_out_the_guests() -> None:
     answers, report = told(Slow(fine), "ab")
     assert answers[0].seconds == answers[1].seconds
     assert 0.04 <= sum(answered.seconds for answered in answers) <= report.seconds < 0.2
+
+
+def test_the_time_of_a_draft_counts_with_the_answer() -> None:
+    drafts: list[Drafted] = []
+
+    class Drafting(Line):
+        def send(self, *events: Event) -> None:
+            drafts.extend(event for event in events if isinstance(event, Drafted))
+            super().send(*events)
+
+    class Slow(ScriptedPipeline):
+        def run(self, requests: Sequence[Any], context: Context) -> Iterator[Answers]:
+            answers = {index: Result(model=request.text) for index, request in enumerate(requests)}
+            time.sleep(0.04)
+            context.draft(answers)
+            time.sleep(0.04)
+            yield answers
+
+    items = tuple(BatchItem(text, SentimentRequest(model="m", text=text)) for text in "ab")
+    line, cache = Drafting(), ModelCache(CPU, budget_bytes=1, idle_unload_s=1.0)
+    BatchRun(Batch("sentiment", items), Slow(fine), cache, CPU, line).report()
+    assert [(draft.job_id, draft.result.model) for draft in drafts] == [("a", "a"), ("b", "b")]
+    for draft in drafts:
+        assert 0.02 <= draft.seconds <= line.answers[draft.job_id].seconds - 0.02
 
 
 def test_memory_is_saved_before_a_job_fails_and_a_smaller_one_is_named() -> None:

@@ -12,17 +12,20 @@ import psutil
 import pytest
 
 from bot.bundled.prepare import prepare
-from bot.config import QueueSettings, load_settings
+from bot.config import QueueSettings, load_settings, parse_settings
 from bot.engine import Engine
 from bot.errors import JobCancelled, UserError
 from bot.inference.device import Device
+from bot.inference.messages import Drafted, Event
 from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult
 from bot.inference.worker import WorkerOptions
+from bot.jobs.drafts import Drafts, OnEvent
 from bot.jobs.job import Job, JobState, Requester
 from bot.jobs.local import LocalDevice, LocalExecutor
 from bot.jobs.store import NoStore
 from tests.inference.tiny_models import tiny_classifier, tiny_sentiment
+from tests.inference.tiny_vision import tiny_git
 
 ALICE = Requester(user_id=1)
 LONG = 60
@@ -134,6 +137,54 @@ async def test_a_killed_worker_comes_back_and_the_job_is_done(engine: Engine) ->
     assert isinstance(result, ImagineResult)
     assert (job.attempts, job.state) == (2, JobState.DONE)
     assert device_of(engine).pid not in (None, first)
+
+
+@pytest.fixture
+async def captioning(tmp_path: Path) -> AsyncIterator[Engine]:
+    prepare(["emoji-sd"])
+    describe = {"models": [f"path:{tiny_git(tmp_path / 'git')}"]}
+    tasks = parse_settings({"imagine": {"alt_text": "caption"}, "describe": describe}).tasks
+    executor = LocalExecutor([WorkerOptions(Device("cpu", threads=1, precision="fp32"), tasks)])
+    engine = Engine(executor=executor, store=NoStore(), tasks=tasks, limits=QueueSettings(shutdown_grace_s=0))
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+async def captioned(engine: Engine) -> list[str]:
+    request = ImagineRequest(model="bundled:emoji-sd", prompt="a cat", seed=1, steps=2, count=2)
+    job = await engine.submit("imagine", request, ALICE)
+    result = await job.outcome()
+    assert isinstance(result, ImagineResult)
+    assert all(picture.png for picture in result.pictures)
+    assert (job.attempts, job.state) == (1, JobState.DONE)
+    assert job.seconds > 0
+    return [picture.caption for picture in result.pictures]
+
+
+async def test_a_worker_that_dies_of_captions_leaves_the_pictures(
+    captioning: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear = Drafts.hear
+
+    def kill(drafts: Drafts, on_event: OnEvent, event: Event) -> None:
+        hear(drafts, on_event, event)
+        if isinstance(event, Drafted):
+            os.kill(device_of(captioning).pid or 0, signal.SIGKILL)
+
+    monkeypatch.setattr(Drafts, "hear", kill)
+    assert await captioned(captioning) == ["", ""]
+
+
+async def test_pictures_wait_for_their_captions_but_not_for_long(
+    captioning: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.jobs.drafts.PATIENCE_S", 0.0)
+    assert await captioned(captioning) == ["", ""]
+    monkeypatch.undo()
+    assert all(await captioned(captioning))
+    await reported(device_of(captioning))
+    assert len(device_of(captioning).loaded) == 2
 
 
 async def test_a_running_picture_stops_at_the_next_step(engine: Engine) -> None:

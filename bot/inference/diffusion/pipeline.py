@@ -9,12 +9,14 @@ from typing import Any
 from bot.errors import JobCancelled, ModelUnavailable, OutOfMemory, UserError
 from bot.inference.accepts import ADAPTERS, Accepts
 from bot.inference.diffusion.adapters import Adapter, find_adapter
+from bot.inference.diffusion.captions import Captioner
 from bot.inference.diffusion.family import is_text_to_image
 from bot.inference.diffusion.hints import hints
 from bot.inference.diffusion.painter import Painter, Painting
 from bot.inference.diffusion.plan import Plan
 from bot.inference.pictures import Parameters, encode_png
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Result
+from bot.inference.pipelines.describe import DescribeSettings
 from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, ImagineSettings, Picture
 
 
@@ -27,8 +29,9 @@ class ImaginePipeline(Pipeline):
         tag="text-to-image",
     )
 
-    def __init__(self, settings: ImagineSettings) -> None:
+    def __init__(self, settings: ImagineSettings, describe: DescribeSettings | None = None) -> None:
         self._settings = settings
+        self._captioner = describe and Captioner(describe)
 
     def run(self, requests: Sequence[ImagineRequest], context: Context) -> Iterator[Answers]:
         """Yield an ImagineResult for each request, or JobCancelled, when all pictures are done."""
@@ -47,7 +50,7 @@ class ImaginePipeline(Pipeline):
             else:
                 answers[index] = self._result(request, plan, painter, painting.part(start, request.count), seconds)
             start += request.count
-        yield answers
+        yield self._captioner.captioned(answers, context) if self._captioner else answers
 
     def save_memory(self, request: ImagineRequest, loaded: Loaded) -> bool:
         """Slice attention and tile the autoencoder of a model, unless that was done already."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -81,11 +81,15 @@ class ImagineRequest(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """Hold one picture as a PNG file and the seed that makes it again. `withheld`: by the model's safety check."""
+    """Hold one picture as a PNG file and the seed that makes it again. `withheld`: by the model's safety check.
+
+    `caption` says what it shows; it is empty when nobody wrote one.
+    """
 
     png: bytes
     seed: int
     withheld: bool = False
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +113,17 @@ class ImagineResult(Result):
 
 
 class ImagineSettings(ModelSettings):
-    """Set up /imagine. A picture may have `max_pixels`, and a job `max_count` pictures of `max_steps`."""
+    """Set up /imagine. A picture may have `max_pixels`, and a job `max_count` pictures of `max_steps`.
+
+    `alt_text` is what a picture says to those who can't see it: its prompt, or a caption by /describe's default model.
+    """
 
     models: References = ("bundled:emoji-sd",)
     max_rows: int = Field(default=4, ge=1, le=64)
     max_steps: int = Field(default=100, ge=1, le=1000)
     max_count: int = Field(default=4, ge=1, le=10)
     max_pixels: int = Field(default=1024 * 1024, ge=64 * 64)
+    alt_text: Literal["prompt", "caption"] = "prompt"
     defaults: tuple[ModelDefaults, ...] = ()
     loras: tuple[LoraSettings, ...] = ()
 
@@ -141,6 +149,11 @@ class ImagineSettings(ModelSettings):
         """Return by name the models that each adapter is offered for. Files are read."""
         offered = fitting_loras(self, self.models)
         return {lora.name: [model for model in self.models if lora in offered[model]] for lora in self.loras}
+
+    @property
+    def needs(self) -> Mapping[str, str]:
+        """Return the tasks whose models this one uses, too."""
+        return {"alt_text": "describe"} if self.alt_text == "caption" else {}
 
     def request(
         self,
