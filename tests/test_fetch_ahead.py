@@ -38,14 +38,15 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
         yield hub
 
 
-def test_the_defaults_from_the_hub_are_fetched_unless_the_host_says_no() -> None:
+def test_the_defaults_are_fetched_unless_the_host_says_no() -> None:
     pairs = [{"from": "en", "to": to, "model": f"hf:a/{to}"} for to in ("de", "fr")]
     tables = {
         "sentiment": {"models": ["hf:a/first", "hf:a/second"]},
         "classify": {"models": ["torchvision:resnet50", "hf:a/other"]},
+        "detect": {"models": ["path:x"]},
         "translate": {"pairs": pairs},
     }
-    assert list(default_models(parse_settings(tables))) == ["hf:a/first", "hf:a/de", "hf:a/fr"]
+    assert list(default_models(parse_settings(tables))) == ["hf:a/first", "torchvision:resnet50", "hf:a/de", "hf:a/fr"]
     assert not default_models(parse_settings(tables | {"hub": {"fetch_at_start": False}}))
     assert not default_models(parse_settings({}))
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from bot.inference.hub_client import never_sleep_long
 
 IsRight = Callable[[Path], bool]
+OnFiles = Callable[[Mapping[Path, int], Path], None]
+"""Hears which files are needed, with their sizes, and the pattern of those that are being written, before they are."""
 
 
 def unfinished(pattern: Path) -> Iterator[tuple[Path, os.stat_result]]:

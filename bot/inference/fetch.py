@@ -9,14 +9,14 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import Accepts
 from bot.inference.access import NO_SAFETENSORS, NotAHub, unavailable, why_not
-from bot.inference.download import unfinished
+from bot.inference.download import OnFiles, unfinished
 from bot.inference.fetch_process import OnFetch, fetch_apart
 from bot.inference.fetch_weights import blobs, fetch_weights, unfinished_weights
 from bot.inference.hub_cache import free_bytes
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 CARD = "README.md"
 CONFIGS = ("model_index.json", "config.json")
-OnFiles = Callable[[Mapping[Path, int], Path], None]
-"""Hears which files are needed, with their sizes, and the pattern of those that are being written, before they are."""
 
 _ODD_ANSWERS = (AssertionError, AttributeError, LookupError, TypeError, json.JSONDecodeError)
 """What huggingface_hub raises when it doesn't understand what a server answers."""

@@ -20,7 +20,8 @@ from bot.inference.reference import ModelReference
 from bot.inference.verified import DamagedFile, is_right
 
 if TYPE_CHECKING:
-    from huggingface_hub.hf_api import HfFileMetadata, RepoFile
+    from huggingface_hub import HfFileMetadata
+    from huggingface_hub.hf_api import RepoFile
 
 _AT_ONCE = 8
 """As many as huggingface_hub fetches."""
@@ -49,7 +50,7 @@ def fetch_weights(reference: ModelReference, folder: Path, files: Sequence[RepoF
 def _fetch(reference: ModelReference, folder: Path, file: RepoFile) -> bool:
     """Fetch a file unless it is there, and link to it from the snapshot; say whether it wasn't there."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.utils import WeakFileLock
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
     pointer, part = folder / file.path, unfinished_weights(folder, file)
     lock = folder.parents[2] / ".locks" / folder.parents[1].name / f"{file.blob_id}.lock"
@@ -79,7 +80,7 @@ def _blob(folder: Path, found: HfFileMetadata) -> Path:
 
 def _source(url: str, found: HfFileMetadata) -> tuple[str, dict[str, str]]:
     """Return where a file is, and the headers to ask for it: no other server gets the token."""
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     source, headers = url if found.xet_file_data else found.location, build_hf_headers()
     if urlsplit(source).netloc != urlsplit(url).netloc:

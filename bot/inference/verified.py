@@ -26,7 +26,8 @@ class DamagedFile(OSError):
 def verify(folder: Path, files: Sequence[RepoFile], checked: Container[str] = ()) -> None:
     """Check a snapshot's files by their hashes; throw one away that is wrong, and raise DamagedFile.
 
-    Those that are `checked` already aren't again. What was is remembered by size and time, since hashing some gigabytes takes seconds.
+    Those that are `checked` already aren't again. What was is remembered by size and time, since hashing some gigabytes
+    takes seconds.
     """
     seen = {file.path: _stamp(folder / file.path) for file in files}
     note = cache_root() / "verified" / f"{folder.parents[1].name}@{folder.name}.json"
