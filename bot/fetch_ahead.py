@@ -39,15 +39,18 @@ class FetchAhead:
     """Fetch `models` at the same time, each in a process of its own. Those that are there already take a second.
 
     `tell` hears at once, then about once a second, the share of each model that isn't there yet; at last of none.
+    `failed` hears why one can't be had.
     """
 
     def __init__(
         self,
         models: Mapping[str, Accepts],
         tell: Callable[[Mapping[str, float]], None],
+        failed: Callable[[ModelUnavailable], None],
         trusted: Container[str] = (),
     ) -> None:
         self._models = models
+        self._failed = failed
         self._trusted = trusted
         self._tell = tell
         self._bytes = dict.fromkeys(models, (0, 0))
@@ -97,7 +100,7 @@ class FetchAhead:
         except JobCancelled:
             pass
         except ModelUnavailable as error:
-            log.warning("%s", error.values.get("hint", error))
+            self._failed(error)
         finally:
             self._bytes.pop(reference)
 

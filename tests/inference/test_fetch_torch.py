@@ -129,7 +129,7 @@ async def test_the_defaults_are_fetched_at_the_start_with_their_shares(hub: Loop
     hub.slow_s = 0.6
     told: list[dict[str, float]] = []
     models = dict.fromkeys([SHUFFLENET, SCALED], ClassifyPipeline.accepts)
-    async with FetchAhead(models, lambda shares: told.append(dict(shares)), TRUSTED) as ahead:
+    async with FetchAhead(models, lambda shares: told.append(dict(shares)), print, TRUSTED) as ahead:
         ahead.start()
         while told[-1]:  # noqa: ASYNC110 - the last call tells of none
             await asyncio.sleep(0.1)

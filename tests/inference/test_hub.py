@@ -182,14 +182,6 @@ def test_the_cache_keeps_what_a_batch_uses_that_gives_way_to_another(tmp_path: P
     assert list(host_loading_s) == [folders["a"]]
 
 
-def test_the_host_is_told_once_why_a_model_is_not_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    cache = ModelCache(CPU, budget_bytes=9_000_000, idle_unload_s=60.0)
-    for _ in range(3):
-        with pytest.raises(ModelUnavailable, match="isn't available on this server yet"):
-            cache.get(f"path:{tmp_path}", load_classifier)
-    assert caplog.messages == [f"path:{tmp_path}: The folder has no config.json or model_index.json."]
-
-
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackHub]:
     folder = tmp_path_factory.mktemp("repositories")
