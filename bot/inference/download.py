@@ -44,5 +44,6 @@ def _get(url: str, part: Path, size: int, headers: Mapping[str, str]) -> None:
     from huggingface_hub.file_download import http_get
 
     never_sleep_long()
+    part.parent.mkdir(parents=True, exist_ok=True)
     with part.open("ab") as content:
         http_get(url, content, resume_size=content.tell(), headers=dict(headers), expected_size=size or None)
