@@ -17,6 +17,7 @@ from bot.jobs.admission import Admission
 from bot.jobs.deadlines import Deadlines, expired
 from bot.jobs.estimate import Estimator
 from bot.jobs.executor import DeviceHandle, Executor, WorkerDied
+from bot.jobs.failures import Failures, InternalError
 from bot.jobs.job import Job, JobState, Requester
 from bot.jobs.look_ahead import LookAhead
 from bot.jobs.outlook import Outlook
@@ -30,10 +31,6 @@ log = logging.getLogger(__name__)
 _TICK_S = 1.0
 _MAX_ATTEMPTS = 2
 _ESTIMATES = "estimates"
-
-
-class InternalError(Exception):
-    """Tell that a job failed by a mistake of ours; the worker's traceback is in the log."""
 
 
 class Engine:
@@ -59,6 +56,7 @@ class Engine:
         self.admission = Admission(limits, self._outlook.ends_in_s)
         self._ahead = LookAhead()
         self._unfetched = Unfetched()
+        self.failures = Failures()
         self._deadlines = Deadlines()
         self._guests_due: asyncio.TimerHandle | None = None
         self._sizes: dict[str, int] = {}
@@ -343,9 +341,7 @@ class Engine:
         if isinstance(outcome.error, JobCancelled):
             self._finish(job, JobState.CANCELLED, error=outcome.error)
         else:
-            if outcome.error is None:
-                log.error("job %s failed:\n%s", job.id, outcome.traceback)
-            self._finish(job, JobState.FAILED, error=outcome.error or InternalError(f"job {job.id}"))
+            self._finish(job, JobState.FAILED, error=self.failures.hear(job.id, outcome))
 
     def _after_death(self, run: Run, death: WorkerDied) -> None:
         """Put the jobs of a lost worker back once; fail one that was running at two deaths."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -20,17 +20,18 @@ from bot.inference.registry import TASKS
 log = logging.getLogger(__name__)
 _TELL_S, _LOG_FIRST, _LOG_EVERY = 1.0, 2, 5
 _MB = 1e6
+_FETCHED = {"hf", "torchvision", "torchhub"}
 
 
 def default_models(settings: Settings) -> Mapping[str, Accepts]:
-    """Return the default models of all tasks that come from the Hub, with what their task accepts."""
+    """Return the default models of all tasks that are fetched, with what their task accepts."""
     if not settings.hub.fetch_at_start:
         return {}
     return {
         reference: TASKS[name].accepts
         for name, task in settings.tasks.items()
         for reference in task.default_references
-        if parse_reference(reference).scheme == "hf"
+        if parse_reference(reference).scheme in _FETCHED
     }
 
 
@@ -38,10 +39,19 @@ class FetchAhead:
     """Fetch `models` at the same time, each in a process of its own. Those that are there already take a second.
 
     `tell` hears at once, then about once a second, the share of each model that isn't there yet; at last of none.
+    `failed` hears why one can't be had.
     """
 
-    def __init__(self, models: Mapping[str, Accepts], tell: Callable[[Mapping[str, float]], None]) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, Accepts],
+        tell: Callable[[Mapping[str, float]], None],
+        failed: Callable[[ModelUnavailable], None],
+        trusted: Container[str] = (),
+    ) -> None:
         self._models = models
+        self._failed = failed
+        self._trusted = trusted
         self._tell = tell
         self._bytes = dict.fromkeys(models, (0, 0))
         self._stopped = threading.Event()
@@ -85,12 +95,12 @@ class FetchAhead:
             self._bytes[reference] = (done, total)
 
         try:
-            fetch_apart(parse_reference(reference), self._models[reference], hear)
+            fetch_apart(parse_reference(reference), self._models[reference], hear, self._trusted)
             log.info("%s is here", reference)
         except JobCancelled:
             pass
         except ModelUnavailable as error:
-            log.warning("%s", error.values.get("hint", error))
+            self._failed(error)
         finally:
             self._bytes.pop(reference)
 

@@ -77,7 +77,8 @@ async def sync(config: Path | None) -> None:
 async def _engine(settings: Settings) -> AsyncIterator[tuple[Engine, Bot]]:
     engine = make_engine(settings, store=make_store(settings))
     try:
-        async with FetchAhead(default_models(settings), engine.fetching) as ahead:
+        wanted, trusted = default_models(settings), settings.hub.trusted_torchhub
+        async with FetchAhead(wanted, engine.fetching, engine.failures.tell, trusted) as ahead:
             unanswered = await engine.start()
             ahead.start()
             yield engine, Bot(engine=engine, settings=settings, unanswered=unanswered)

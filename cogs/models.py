@@ -152,7 +152,7 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
         }
 
 
-def _look(references: Iterable[str]) -> dict[str, bool | None]:
+def _look(references: Iterable[str]) -> dict[str, bool]:
     """Return of each model or adapter whether it is on this machine."""
     return {reference: is_here(reference) for reference in references}
 

@@ -17,6 +17,7 @@ from bot.inference.pipelines.imagine import ImagineSettings
 from bot.inference.registry import TASKS
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
+PAIR = {"from": "en", "to": "de", "model": "hf:a/t5", "prefix": "to German: "}
 LORA = {"name": "ink", "model": "path:ink.safetensors"}
 
 
@@ -124,6 +125,11 @@ def test_config_toml_in_the_folder_is_read(tmp_path: Path, monkeypatch: pytest.M
         ({"queue": {"tiers": [{"role": 5, "weight": 1}] * 2}}, "queue.tiers: role 5 has 2 weights"),
         ({"translate": {"pairs": [{"form": "en"}]}}, "there is no such key. Allowed here: from, to, model"),
         ({"translate": {"pairs": [{"from": "en"}]}}, "translate.pairs.0.to: field required"),
+        (
+            {"translate": {"pairs": [PAIR | {"to": ["de", "fr"]}]}},
+            "translate.pairs.0.prefix: it says which language to",
+        ),
+        ({"translate": {"pairs": [PAIR | {"prefix": " "}]}}, "translate.pairs.0.prefix: it is empty; leave it out"),
         ({"discord": {"token": "abc"}}, "discord.token: secrets belong in the environment"),
         ({"discord": {"log_level": "LOUD"}}, "discord.log_level: input should be 'DEBUG', 'INFO'"),
         ({"hub": {"trusted_torchhub": ["pytorch"]}}, "hub.trusted_torchhub.0: string should match"),

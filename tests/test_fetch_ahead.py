@@ -12,6 +12,7 @@ import pytest
 from bot import fetch_ahead
 from bot.bundled.prepare import prepare
 from bot.config import parse_settings
+from bot.errors import ModelUnavailable
 from bot.fetch_ahead import FetchAhead, default_models
 from bot.inference.accepts import ANYTHING, Accepts
 from tests.inference.finding import hub_environment
@@ -38,14 +39,15 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
         yield hub
 
 
-def test_the_defaults_from_the_hub_are_fetched_unless_the_host_says_no() -> None:
+def test_the_defaults_are_fetched_unless_the_host_says_no() -> None:
     pairs = [{"from": "en", "to": to, "model": f"hf:a/{to}"} for to in ("de", "fr")]
     tables = {
         "sentiment": {"models": ["hf:a/first", "hf:a/second"]},
         "classify": {"models": ["torchvision:resnet50", "hf:a/other"]},
+        "detect": {"models": ["path:x"]},
         "translate": {"pairs": pairs},
     }
-    assert list(default_models(parse_settings(tables))) == ["hf:a/first", "hf:a/de", "hf:a/fr"]
+    assert list(default_models(parse_settings(tables))) == ["hf:a/first", "torchvision:resnet50", "hf:a/de", "hf:a/fr"]
     assert not default_models(parse_settings(tables | {"hub": {"fetch_at_start": False}}))
     assert not default_models(parse_settings({}))
 
@@ -60,9 +62,10 @@ async def test_how_far_each_model_is_is_told_and_logged(
     monkeypatch.setattr(fetch_ahead, "_TELL_S", 0.2)
     hub.slow_s = 0.05
     told: list[dict[str, float]] = []
+    failed: list[ModelUnavailable] = []
     models = wanted("hf:org/slow@main", "hf:org/nothing@main")
     with caplog.at_level(logging.INFO, logger="bot.fetch_ahead"):
-        async with FetchAhead(models, lambda shares: told.append(dict(shares))) as ahead:
+        async with FetchAhead(models, lambda shares: told.append(dict(shares)), failed.append) as ahead:
             assert told == [dict.fromkeys(models, 0.0)]
             ahead.start()
             assert ahead._task is not None
@@ -73,12 +76,12 @@ async def test_how_far_each_model_is_is_told_and_logged(
     assert len(set(shares)) > 3
     assert any("fetching hf:org/slow@main: " in line and line.endswith(" % of 67 MB") for line in caplog.messages)
     assert "hf:org/slow@main is here" in caplog.messages
-    assert any("There is no such repository" in line for line in caplog.messages)
+    assert ["There is no such repository" in error.values["hint"] for error in failed] == [True]
 
 
 async def test_a_stop_waits_for_no_download(hub: LoopbackHub, tmp_path: Path) -> None:
     hub.slow_s = 5.0
-    async with asyncio.timeout(20), FetchAhead(wanted("hf:org/slow@main"), lambda _shares: None) as ahead:
+    async with asyncio.timeout(20), FetchAhead(wanted("hf:org/slow@main"), lambda _shares: None, print) as ahead:
         ahead.start()
         while not any(LARGE in request for request in hub.requests):  # noqa: ASYNC110 - they come in other threads
             await asyncio.sleep(0.05)

@@ -14,12 +14,14 @@ from bot.compose import make_store
 from bot.config import DEFAULT_FILE, TOKEN_VARIABLE, Settings, load_settings
 from bot.doctor import check
 from bot.doctor.check import Check, failed
+from bot.doctor.languages import check_languages
 from bot.doctor.machine import check_device, check_disk, check_torch, open_devices
 from bot.doctor.models import check_model
 from bot.doctor.on_discord import check_discord
 from bot.doctor.on_hub import check_hub_token
 from bot.errors import ConfigError, UserError
 from bot.heartbeat import is_connected
+from bot.inference.pipelines.translate import TranslateSettings
 from bot.inference.registry import configured
 from bot.jobs.sql_store import SqlStore
 from bot.jobs.store import NoStore, Store
@@ -94,8 +96,12 @@ async def _hub_and_machine(settings: Settings) -> list[Check]:
     wanted = list(configured(settings.tasks))
     needed = any(text.startswith("hf:") for _, text, _ in wanted)
     asked = asyncio.gather(*(check_model(*one, settings.hub.trusted_torchhub) for one in wanted))
-    token, devices = await asyncio.gather(check_hub_token(needed=needed), open_devices(settings.devices))
+    token, devices, languages = await asyncio.gather(
+        check_hub_token(needed=needed),
+        open_devices(settings.devices),
+        check_languages(settings.task(TranslateSettings)),
+    )
     models = await asked
     cards = list({card.reference: card for _, card in models if card is not None}.values())
     rooms = [check_device(device, closed, cards) for device, closed in devices]
-    return [token, *(found for found, _ in models), check_torch(), *rooms, check_disk(cards)]
+    return [token, *(found for found, _ in models), *languages, check_torch(), *rooms, check_disk(cards)]

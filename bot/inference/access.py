@@ -45,7 +45,7 @@ _HINTS = {
     "FileMetadataError": _NO_HUB,
     "5xx": "The Hub has trouble itself ({error}). 1. Look at https://status.huggingface.co . 2. Try again later.",
     "RemoteProtocolError": "The connection to {endpoint} broke off again and again. 1. Check this machine's network. "
-    "2. Try again: files that are complete stay.",
+    "2. Try again: it goes on from there.",
     "TransportError": "The Hub at {endpoint} can't be reached. 1. Check this machine's network, and HF_ENDPOINT if it "
     "is set. 2. Try again.",
     "EACCES": _NOT_WRITABLE,

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from bot.inference.accepts import Accepts
 from bot.inference.access import unavailable
 from bot.inference.reference import ModelReference
 from bot.inference.source import package_source, parsed
@@ -31,9 +32,18 @@ class BuilderFacts:
     @property
     def file(self) -> Path:
         """Return where torch keeps, or will keep, the file of the weights."""
-        caches = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
-        home = Path(os.environ.get("TORCH_HOME", caches)).expanduser()
-        return home / "hub" / "checkpoints" / self.url.rpartition("/")[2]
+        return torch_hub_folder() / "checkpoints" / self.url.rpartition("/")[2]
+
+    def trouble(self, accepts: Accepts) -> str:
+        """Say why a task has no use for it; nothing when it has."""
+        fits = accepts.tag in ("", self.tag)
+        return "" if fits else f"It is for {self.tag}, but the command takes {accepts.what}."
+
+
+def torch_hub_folder() -> Path:
+    """Return where torch keeps what it fetches."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
+    return Path(os.environ.get("TORCH_HOME", caches)).expanduser() / "hub"
 
 
 def builder_facts(reference: ModelReference) -> BuilderFacts:

@@ -1,11 +1,10 @@
-"""Find, fetch and load torchvision's own models, by builder or by weights."""
+"""Find and load torchvision's own models, by builder or by weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from typing import Any, Literal, get_args
 
-from bot.errors import brief
 from bot.inference.access import unavailable
 from bot.inference.reference import ModelReference
 
@@ -39,12 +38,3 @@ def load_builder(reference: ModelReference, kind: Kind) -> tuple[Any, Callable[[
     builder, weights = find_builder(reference, [kind])
     model = models.get_model(builder, weights=weights, progress=False)
     return model, weights.transforms(), list(weights.meta["categories"]), f"{builder}@{weights.name}"
-
-
-def fetch_builder(reference: ModelReference) -> None:
-    """Fetch the weights of a builder, if they aren't there; raise ModelUnavailable."""
-    _, weights = find_builder(reference)
-    try:
-        weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
-        raise unavailable(reference, f"It can't be fetched ({brief(error)}).") from error

@@ -99,7 +99,6 @@ def _of_builder(card: Card, reference: ModelReference, accepts: Accepts) -> Card
         facts = builder_facts(reference)
     except ModelUnavailable as error:
         return replace(card, trouble=_hint(reference, error))
-    fits = accepts.tag in ("", facts.tag)
     size_bytes = int(facts.meta.get("_file_size", 0) * (1 << 20))
     return replace(
         card,
@@ -110,7 +109,7 @@ def _of_builder(card: Card, reference: ModelReference, accepts: Accepts) -> Card
         weights=Weights(size_bytes, {"F32": facts.meta.get("num_params", size_bytes // 4)}),
         page=facts.meta.get("recipe", ""),
         text=inspect.cleandoc(facts.meta.get("_docs", "")),
-        trouble="" if fits else f"It is for {facts.tag}, but the command takes {accepts.what}.",
+        trouble=facts.trouble(accepts),
     )
 
 

@@ -9,14 +9,16 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import Accepts
 from bot.inference.access import NO_SAFETENSORS, NotAHub, unavailable, why_not
+from bot.inference.download import OnFiles, unfinished
 from bot.inference.fetch_process import OnFetch, fetch_apart
+from bot.inference.fetch_weights import blobs, fetch_weights, unfinished_weights
 from bot.inference.hub_cache import free_bytes
 from bot.inference.hub_client import never_sleep_long
 from bot.inference.reference import ModelReference
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 
 CARD = "README.md"
 CONFIGS = ("model_index.json", "config.json")
-OnFiles = Callable[[Path, Sequence["RepoFile"]], None]
-"""Hears which files a snapshot's folder needs, before they are fetched."""
 
 _ODD_ANSWERS = (AssertionError, AttributeError, LookupError, TypeError, json.JSONDecodeError)
 """What huggingface_hub raises when it doesn't understand what a server answers."""
@@ -52,18 +52,19 @@ def fetch(reference: ModelReference, accepts: Accepts, on_fetch: OnFetch) -> Pat
     return fetch_apart(reference, accepts, on_fetch)
 
 
-def fetch_here(reference: ModelReference, accepts: Accepts, on_files: OnFiles = lambda _folder, _files: None) -> Path:
+def fetch_here(reference: ModelReference, accepts: Accepts, on_files: OnFiles = lambda _files, _pattern: None) -> Path:
     """Fetch in this process. Whether a repository is of use is decided before its weights are fetched."""
     with _explained(reference):
         folder = _snapshot(reference, reference.revision, CONFIGS)
         accepts.check(reference, read_config(folder))
         files = needed_files(reference, folder)
-        on_files(folder, files)
-        missing = [file for file in files if not (folder / file.path).is_file()]
-        if missing:
-            _make_room(folder, sum(file.size for file in missing))
+        on_files({folder / file.path: file.size for file in files}, _unfinished(folder))
+        missing = _missing(folder, files)
+        _make_room(folder, missing)
+        checked = fetch_weights(reference, folder, missing)
+        if missing := _missing(folder, missing):
             _snapshot(reference, folder.name, [file.path for file in missing])
-        verify(folder, files)
+        verify(folder, files, checked)
     return folder
 
 
@@ -146,27 +147,25 @@ def _explained(reference: ModelReference) -> Iterator[None]:
         raise why_not(reference, error) from error
 
 
-def unfinished(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield the files of a snapshot that are being written, or were when a process was killed."""
-    for path in _blobs(folder).glob("*.incomplete"):
-        with contextlib.suppress(FileNotFoundError):
-            yield path, path.stat()
+def _missing(folder: Path, files: Sequence[RepoFile]) -> list[RepoFile]:
+    return [file for file in files if not (folder / file.path).is_file()]
 
 
-def _blobs(folder: Path) -> Path:
-    """Return where huggingface_hub keeps the files that a snapshot's folder links to."""
-    return folder.parents[1] / "blobs"
+def _unfinished(folder: Path) -> Path:
+    """Return the pattern of what is being written of a snapshot's files, or was when a process was killed."""
+    return blobs(folder) / "*.incomplete"
 
 
-def _make_room(folder: Path, size_bytes: int) -> None:
-    """Remove what killed processes left; raise OSError when the disk has no room, before it is full."""
+def _make_room(folder: Path, missing: Sequence[RepoFile]) -> None:
+    """Remove what killed processes left and nobody goes on with; raise OSError when the disk has no room."""
+    begun = {unfinished_weights(folder, file) for file in missing}
     writing = 0
-    for path, stat in unfinished(folder):
-        if time.time() - stat.st_mtime > _LEFTOVER_S:
+    for path, stat in unfinished(_unfinished(folder)):
+        if path not in begun and time.time() - stat.st_mtime > _LEFTOVER_S:
             path.unlink(missing_ok=True)
         else:
             writing += stat.st_size
-    if free_bytes() + writing < size_bytes:
+    if free_bytes() + writing < sum(file.size for file in missing):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

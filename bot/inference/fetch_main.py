@@ -1,4 +1,4 @@
-"""Be the process that fetches one repository, and tell twice a second how far it is.
+"""Be the process that fetches one model, and tell twice a second how far it is.
 
 It reads what to fetch from its standard input, and writes to its standard output what `bot.inference.fetch_process`
 reads. It ends with its parent: then there is nobody to tell.
@@ -17,9 +17,11 @@ from typing import Any
 
 from bot.durations import spoken
 from bot.errors import ModelUnavailable
+from bot.inference.accepts import FOLDERS
 from bot.inference.access import unavailable
 from bot.inference.fetch import fetch_here
 from bot.inference.fetch_progress import FetchProgress
+from bot.inference.fetch_torch import fetch_from_torch_here
 from bot.inference.reference import ModelReference
 
 Say = Callable[[Any], None]
@@ -34,17 +36,20 @@ def main() -> None:
     """Fetch, say what became of it, and end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     say = _take_output()
-    reference, accepts, stall_s = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+    reference, accepts, trusted, stall_s = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
     progress = FetchProgress()
     threading.Thread(target=_tell, args=(reference, progress, say, stall_s), daemon=True).start()
     _set_libraries_up()
     try:
-        folder = fetch_here(reference, accepts, progress.watch)
+        if reference.scheme in FOLDERS:
+            found = fetch_here(reference, accepts, progress.watch)
+        else:
+            found = fetch_from_torch_here(reference, accepts, trusted, progress.watch)
     except ModelUnavailable as error:
         say(error)
     else:
         say(progress.bytes())
-        say(folder)
+        say(found)
     os._exit(0)  # whatever thread still waits
 
 
@@ -75,7 +80,7 @@ def _tell(reference: ModelReference, progress: FetchProgress, say: Say, stall_s:
 
 def _set_libraries_up() -> None:
     """Keep advice off the terminal, and write in small parts."""
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    os.environ |= {"HF_HUB_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     from huggingface_hub import constants
     from tqdm import tqdm
 

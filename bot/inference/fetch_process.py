@@ -1,4 +1,4 @@
-"""Fetch a repository in a process of its own, which can be stopped whatever it waits for."""
+"""Fetch a model in a process of its own, which can be stopped whatever it waits for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import IO, cast
 
@@ -21,14 +21,17 @@ OnFetch = Callable[[int, int], None]
 """Hears how many bytes are fetched, and of how many; 0 while that isn't known. It is called about twice a second."""
 
 
-def fetch_apart(reference: ModelReference, accepts: Accepts, on_fetch: OnFetch) -> Path:
-    """Return the folder of a repository's commit; raise ModelUnavailable. What `on_fetch` raises stops the process."""
+def fetch_apart(reference: ModelReference, accepts: Accepts, on_fetch: OnFetch, trusted: Container[str] = ()) -> Path:
+    """Return the folder of a repository's commit, or what torch fetched; raise ModelUnavailable.
+
+    `trusted` are the PyTorch Hub repositories whose code may run. What `on_fetch` raises stops the process.
+    """
     command = [sys.executable, "-m", "bot.inference.fetch_main"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:  # noqa: S603
         to, back = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
         try:
-            pickle.dump((reference, accepts, STALL_S), to)
+            pickle.dump((reference, accepts, trusted, STALL_S), to)
             to.close()
             return _listen(back, on_fetch)
         except (EOFError, BrokenPipeError):

@@ -1,37 +1,36 @@
-"""See on the disk how far a download from the Hub is, whichever process makes it."""
+"""See on the disk how far a download is, whichever process makes it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bot.inference.fetch import unfinished
-
-if TYPE_CHECKING:
-    from huggingface_hub.hf_api import RepoFile
+from bot.inference.download import unfinished
 
 
 class FetchProgress:
-    """Count the bytes of the files that a snapshot needs, those that are being written included."""
+    """Count the bytes of the files that a model needs, those that are being written included."""
 
     def __init__(self) -> None:
-        self._folder = Path()
         self._files: dict[Path, int] = {}
-        self._since, self._done, self._moved_at = time.time(), 0, time.monotonic()
+        self._patterns: set[Path] = set()
+        self._since, self._moved_at = time.time(), time.monotonic()
+        self._done = self._seen = 0
 
-    def watch(self, folder: Path, files: Sequence[RepoFile]) -> None:
-        """Count these files from now on."""
-        self._folder, self._files = folder, {folder / file.path: file.size for file in files}
+    def watch(self, files: Mapping[Path, int], pattern: Path) -> None:
+        """Count these files too from now on, given with their sizes, and the unfinished ones of this pattern."""
+        self._patterns.add(pattern)
+        self._files |= files
 
     def bytes(self) -> tuple[int, int]:
         """Return how many bytes are there, and of how many; 0 while that isn't known."""
-        total = sum(self._files.values())
-        whole = sum(size for path, size in self._files.items() if path.is_file())
-        done = min(whole + self._unfinished(), total)
-        if done > self._done:
-            self._done, self._moved_at = done, time.monotonic()
+        files = dict(self._files)
+        total = sum(files.values())
+        seen = sum(size for path, size in files.items() if path.is_file()) + self._unfinished()
+        if seen != self._seen:
+            self._seen, self._moved_at = seen, time.monotonic()
+        self._done = max(self._done, min(seen, total))
         return self._done, total
 
     def still_s(self) -> float:
@@ -41,6 +40,5 @@ class FetchProgress:
 
     def _unfinished(self) -> int:
         """Return the size of what is being written, without what killed processes left."""
-        if not self._files:
-            return 0
-        return sum(stat.st_size for _, stat in unfinished(self._folder) if stat.st_mtime >= self._since)
+        found = (stat for pattern in list(self._patterns) for _, stat in unfinished(pattern))
+        return sum(stat.st_size for stat in found if stat.st_mtime >= self._since)

@@ -15,8 +15,8 @@ from bot.inference.accepts import ANYTHING, FOLDERS, Accepts
 from bot.inference.access import NO_SAFETENSORS, unavailable
 from bot.inference.fetch import cached, fetch, read_config
 from bot.inference.fetch_process import OnFetch
+from bot.inference.fetch_torch import fetch_from_torch, fetched_file
 from bot.inference.reference import ModelReference, parse_reference, shown_model
-from bot.inference.torchhub import check_trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,7 @@ def find_model(
     if reference.scheme == "hf":
         return _in_folder(reference, fetch(reference, accepts, on_fetch))
     if reference.scheme not in FOLDERS:
-        accepts.check(reference, {})
-        check_trusted(reference, trusted)
+        fetch_from_torch(reference, accepts, trusted, on_fetch)
         return ModelFiles(reference, revision=reference.revision)
     folder = bundled_path(reference.name) if reference.scheme == "bundled" else Path(reference.name).expanduser()
     _check_folder(reference, folder, accepts)
@@ -89,10 +88,14 @@ def local_folder(reference: ModelReference) -> Path | None:
     return folder if reference.scheme == "path" and (folder / (reference.entry or ".")).exists() else None
 
 
-def is_here(text: str) -> bool | None:
-    """Say whether a model is complete on this machine; None for forms of which only torch can tell."""
+def is_here(text: str) -> bool:
+    """Say whether a model is complete on this machine."""
     reference = parse_reference(text)
-    return local_folder(reference) is not None if reference.scheme in FOLDERS else None
+    if reference.scheme in FOLDERS:
+        return local_folder(reference) is not None
+    with contextlib.suppress(ModelUnavailable):
+        return fetched_file(reference, ANYTHING, (reference.name,)).is_file()
+    return False
 
 
 def _check_folder(reference: ModelReference, folder: Path, accepts: Accepts) -> None:

@@ -1,9 +1,8 @@
-"""Remember what models can't be had, so that the host is told once and the Hub isn't asked for every job."""
+"""Remember what models can't be had, so that the Hub isn't asked for every job."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Any
 from bot.errors import ModelUnavailable
 from bot.inference.access import until
 
-log = logging.getLogger(__name__)
 _REST = 10.0
 """How many times as long as a try took no other is made, so that trying takes a tenth of the time at most."""
 _LONGEST_REST_S = 120.0
@@ -43,8 +41,8 @@ class MissingModels:
         self._missing: dict[str, _Missing] = {}
 
     @contextlib.contextmanager
-    def told_once(self, reference: str) -> Iterator[None]:
-        """Find or load a model inside. A hint for the host is logged when it is a new one."""
+    def asked_seldom(self, reference: str) -> Iterator[None]:
+        """Find or load a model inside; raise what was raised before while it isn't looked for again."""
         before = self._missing.get(reference)
         if before is not None and time.monotonic() < before.until:
             raise before.error
@@ -52,14 +50,8 @@ class MissingModels:
         try:
             yield
         except ModelUnavailable as error:
-            if before is None or _hint(before.error) != _hint(error):
-                log.warning("%s", _hint(error))
             ended = time.monotonic()
             wait_s = error.values.get("retry_after_s", min(_REST * (ended - started), _LONGEST_REST_S))
             self._missing[reference] = _Missing(error.template, error.values, ended + wait_s)
             raise
         self._missing.pop(reference, None)
-
-
-def _hint(error: ModelUnavailable) -> str:
-    return str(error.values.get("hint", error))

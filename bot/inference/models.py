@@ -86,7 +86,7 @@ class ModelCache:
         """
         entry = self._entries.get(reference)
         if entry is None:
-            with self._missing.told_once(reference):
+            with self._missing.asked_seldom(reference):
                 entry = self._load(reference, loader, on_fetch, accepts, meanwhile)
         self._use(reference)
         self._entries.move_to_end(reference)

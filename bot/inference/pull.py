@@ -10,13 +10,9 @@ from multiprocessing.connection import Connection
 
 from bot.errors import UserError
 from bot.inference.accepts import Accepts
-from bot.inference.builders import fetch_builder
 from bot.inference.fetch_process import OnFetch
 from bot.inference.hub import find_model
 from bot.inference.registry import TASKS
-from bot.inference.torchhub import load_hub_classifier
-
-_FETCHED_BY_TORCH = {"torchvision": fetch_builder, "torchhub": load_hub_classifier}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,4 @@ def pull_main(connection: Connection, reference: str, task: str, trusted: tuple[
 
 def pull_model(reference: str, accepts: Accepts, trusted: Container[str], on_fetch: OnFetch) -> str:
     """Fetch a model and return its name and revision; raise ModelUnavailable."""
-    files = find_model(reference, on_fetch, accepts, trusted)
-    if files.reference.scheme in _FETCHED_BY_TORCH:
-        _FETCHED_BY_TORCH[files.reference.scheme](files.reference)
-    return files.shown
+    return find_model(reference, on_fetch, accepts, trusted).shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from io import SEEK_END, BufferedReader, BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,16 +23,17 @@ class DamagedFile(OSError):
         return f"The file {self.args[0]} arrived damaged."
 
 
-def verify(folder: Path, files: Sequence[RepoFile]) -> None:
+def verify(folder: Path, files: Sequence[RepoFile], checked: Container[str] = ()) -> None:
     """Check a snapshot's files by their hashes; throw one away that is wrong, and raise DamagedFile.
 
-    What was checked is remembered by size and time, since hashing some gigabytes takes seconds.
+    Those that are `checked` already aren't again. What was is remembered by size and time, since hashing some gigabytes
+    takes seconds.
     """
     seen = {file.path: _stamp(folder / file.path) for file in files}
     note = cache_root() / "verified" / f"{folder.parents[1].name}@{folder.name}.json"
     known = _read(note)
     for file in files:
-        if known.get(file.path) != seen[file.path]:
+        if file.path not in checked and known.get(file.path) != seen[file.path]:
             _check(folder / file.path, file)
     if not seen.items() <= known.items():
         with contextlib.suppress(OSError):  # then it is checked again by the next process
@@ -40,10 +41,14 @@ def verify(folder: Path, files: Sequence[RepoFile]) -> None:
             note.write_text(json.dumps(known | seen), encoding="utf-8")
 
 
-def _check(path: Path, file: RepoFile) -> None:
+def is_right(path: Path, file: RepoFile) -> bool:
+    """Say whether a file is what the Hub says it is."""
     with path.open("rb") as content:
-        right = any(name(content) == file.blob_id for name in (_large_file_id, _blob_id))
-    if not right:
+        return any(name(content) == file.blob_id for name in (_large_file_id, _blob_id))
+
+
+def _check(path: Path, file: RepoFile) -> None:
+    if not is_right(path, file):
         path.resolve().unlink()
         path.unlink(missing_ok=True)
         raise DamagedFile(file.path)

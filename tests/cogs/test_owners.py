@@ -132,7 +132,7 @@ async def test_closed_messages_are_a_line_in_the_log(
     with caplog.at_level(logging.WARNING, "bot.owners"):
         await ask(alice, channel, device, missing(), missing())
     assert read_by(owner) == []
-    (line,) = caplog.messages
+    (line,) = [record.message for record in caplog.records if record.name == "bot.owners"]
     assert line.startswith(f"owner {owner.id} of the bot can't be told: 403 Forbidden (error code: 50007)")
 
 

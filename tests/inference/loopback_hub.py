@@ -184,6 +184,8 @@ class _FileHandler(_Handler):
         if place:
             self.send_header("Content-Range", place)
         self.end_headers()
+        if self.command == "HEAD":
+            return
         while fault.trickles and len(body) > 1:
             self.wfile.write(body[:1])
             time.sleep(0.1)

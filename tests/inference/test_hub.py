@@ -6,19 +6,17 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import pytest
 
 from bot.bundled.prepare import prepare
 from bot.errors import BadInput, ModelUnavailable
-from bot.inference.builders import fetch_builder
 from bot.inference.device import Device
 from bot.inference.fetch import is_needed
 from bot.inference.hub import ModelFiles, find_model
 from bot.inference.loading import load
 from bot.inference.models import ModelCache
-from bot.inference.pipelines.classify import load_classifier
+from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier
 from bot.inference.reference import parse_reference, shown_model
 from tests.inference.finding import find_in_subprocess
 from tests.inference.loopback_hub import LoopbackHub, serve_hub
@@ -119,32 +117,18 @@ def test_torchvision_with_its_own_transforms_and_categories(tmp_path: Path, monk
     assert {label.label for label in results[0].labels} < set(weights.meta["categories"])
 
 
-def test_fetching_weights_of_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-    from torchvision.models import _api, detection
-
-    reference = parse_reference("torchvision:ssdlite320_mobilenet_v3_large")
-    weights = detection.SSDLite320_MobileNet_V3_Large_Weights.DEFAULT
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    checkpoints = tmp_path / "hub" / "checkpoints"
-    checkpoints.mkdir(parents=True)
-    torch.save({}, checkpoints / weights.url.rsplit("/", 1)[1])
-    fetch_builder(reference)  # what is there isn't fetched
-
-    def refuse(*_: object, **__: object) -> None:
-        raise URLError("no way")
-
-    monkeypatch.setattr(_api, "load_state_dict_from_url", refuse)
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nonsense", "torchvision has no classification or detection model of this name."),
+        ("ResNet50_Weights.NONSENSE", "torchvision has no classification or detection model of this name."),
+        ("fasterrcnn_resnet50_fpn", "It is for object-detection, but the command takes"),
+    ],
+)
+def test_what_torchvision_does_not_have(name: str, why: str) -> None:
     with pytest.raises(ModelUnavailable) as error:
-        fetch_builder(reference)
-    assert "It can't be fetched (URLError: <urlopen error no way>)" in error.value.values["hint"]
-
-
-@pytest.mark.parametrize("name", ["nonsense", "ResNet50_Weights.NONSENSE", "fasterrcnn_resnet50_fpn"])
-def test_what_torchvision_does_not_have(name: str) -> None:
-    with pytest.raises(ModelUnavailable) as error:
-        load_classifier(find_model(f"torchvision:{name}"), CPU)
-    assert error.value.values["hint"] == f"torchvision:{name}: torchvision has no classification model of this name."
+        find_model(f"torchvision:{name}", accepts=ClassifyPipeline.accepts)
+    assert error.value.values["hint"].startswith(f"torchvision:{name}: {why}")
 
 
 def test_code_that_a_repository_brings_along_never_runs(tmp_path: Path) -> None:
@@ -196,14 +180,6 @@ def test_the_cache_keeps_what_a_batch_uses_that_gives_way_to_another(tmp_path: P
             assert list(guest_loading_s) == [folders[name]]
         assert set(cache.sizes) == {folders["a"], folders["c"]}
     assert list(host_loading_s) == [folders["a"]]
-
-
-def test_the_host_is_told_once_why_a_model_is_not_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    cache = ModelCache(CPU, budget_bytes=9_000_000, idle_unload_s=60.0)
-    for _ in range(3):
-        with pytest.raises(ModelUnavailable, match="isn't available on this server yet"):
-            cache.get(f"path:{tmp_path}", load_classifier)
-    assert caplog.messages == [f"path:{tmp_path}: The folder has no config.json or model_index.json."]
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,8 @@
-"""Test that a model that can't be had is told once, and isn't asked for again at once."""
+"""Test that a model that can't be had isn't asked for again at once."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 
 import pytest
 
@@ -32,22 +31,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def ask(models: MissingModels, error: ModelUnavailable | None, clock: Clock, takes_s: float = 3.0) -> bool:
     """Ask for a model that `error` keeps away after a while; return whether it was looked for."""
     looked = False
-    with contextlib.suppress(ModelUnavailable), models.told_once("hf:a/b"):
+    with contextlib.suppress(ModelUnavailable), models.asked_seldom("hf:a/b"):
         looked = True
         clock.now += takes_s
         if error:
             raise error
     return looked
-
-
-def test_one_reason_is_told_once_and_another_one_again(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    models = MissingModels()
-    gated, cut = ModelUnavailable("No.", hint="gated"), ModelUnavailable("No.", hint="cut")
-    with caplog.at_level(logging.WARNING):
-        for error in (gated, gated, cut, gated):
-            assert ask(models, error, clock)
-            clock.now += 31
-    assert caplog.messages == ["gated", "cut", "gated"]
 
 
 def test_it_is_looked_for_again_after_a_while_or_when_the_hub_said(clock: Clock) -> None:
@@ -68,7 +57,7 @@ def test_who_asks_later_has_less_long_to_wait(clock: Clock) -> None:
     models = MissingModels()
     assert ask(models, ModelUnavailable("Wait {wait}.", hint="x", **until(3_600)), clock)
     clock.now += 1_800
-    with pytest.raises(ModelUnavailable, match="Wait 30 minutes") as error, models.told_once("hf:a/b"):
+    with pytest.raises(ModelUnavailable, match="Wait 30 minutes") as error, models.asked_seldom("hf:a/b"):
         pass
     assert error.value.values["retry_after_s"] == 1_800
 

@@ -107,7 +107,7 @@ def test_pictures_in_every_precision(tmp_path: Path, precision: Precision) -> No
 @pytest.mark.parametrize("precision", CHOICES)
 def test_translation_in_every_precision(precision: Precision) -> None:
     prepare(["bergamot-pt-en"])
-    translator = Translator(find_model("bundled:bergamot-pt-en"), cpu(precision))
+    translator = Translator(find_model("bundled:bergamot-pt-en"), cpu(precision), {})
     tokens = translator._tokenizer("Eu gosto de café.", return_tensors="pt")
     output = translator.model.generate(**tokens, max_new_tokens=20, max_length=None)
     assert translator._tokenizer.decode(output[0], skip_special_tokens=True) == "I like coffee."

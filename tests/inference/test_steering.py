@@ -12,7 +12,7 @@ from bot.errors import BadInput, ModelUnavailable
 from bot.inference.device import Device
 from bot.inference.hub import find_model
 from bot.inference.pipelines.translate import TranslatePipeline
-from bot.inference.translation.families import find_steering
+from bot.inference.translation.families import Prefixes, find_steering, read_steering
 from bot.inference.translation.tags import by_language
 from bot.inference.translation.translator import Translator, _dtype
 from tests.inference import tiny_translators as tiny
@@ -41,8 +41,8 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
 class Watched:
     """Load a tiny model, and see what goes into `generate` and comes out, as tokens."""
 
-    def __init__(self, folder: Path) -> None:
-        self.translator = Translator(find_model(f"path:{folder}"), CPU)
+    def __init__(self, folder: Path, prefixes: Prefixes | None = None) -> None:
+        self.translator = Translator(find_model(f"path:{folder}"), CPU, prefixes or {})
         self.tokenizer: Any = self.translator._tokenizer
         self._generate = self.translator.model.generate
         self.translator.model.generate = self._watch
@@ -179,7 +179,33 @@ def test_a_tokenizer_without_a_place_for_the_language(watched: Callable[[str], W
     model = watched("nllb")
     plain = type("Plain", (), {"all_special_tokens": ["eng_Latn"], "convert_tokens_to_ids": lambda *_: 5})()
     with pytest.raises(ValueError, match="no place for the language"):
-        find_steering(model.translator.model, plain, {})
+        find_steering(model.translator.model, plain, {}, {})
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_model_is_told_its_languages_the_same_without_its_weights(
+    watched: Callable[[str], Watched], tmp_path: Path, name: str
+) -> None:
+    assert read_steering(MAKERS[name](tmp_path / name), {}) == watched(name).translator.steering
+
+
+def test_the_host_says_what_a_t5_model_reads(tmp_path: Path) -> None:
+    folder = MAKERS["t5-for-nothing"](tmp_path / "tuned")
+    prefix = "say in Portuguese: "
+    prefixes = {("en", "pt"): prefix}
+    model = Watched(folder, prefixes)
+    model.translate("en", "pt")
+    assert model.read == model.tokenizer.convert_ids_to_tokens(model.tokenizer(prefix + TEXT)["input_ids"])
+    with pytest.raises(BadInput):
+        model.translate("pt", "en")
+    other = Watched(MAKERS["t5"](tmp_path / "t5"), prefixes).translator.steering
+    assert [other.way(*way) is not None for way in (("en", "pt"), ("en", "de"), ("en", "ro"))] == [True, True, False]
+
+
+@pytest.mark.parametrize("name", ["madlad", "opus"])
+def test_models_that_need_no_prefix_refuse_one(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="take prefix out of its"):
+        read_steering(MAKERS[name](tmp_path / name), {("en", "pt"): "to Portuguese: "})
 
 
 @pytest.mark.parametrize(

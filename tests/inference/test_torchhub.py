@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-import zipfile
 from collections.abc import Iterator
-from email.message import Message
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.error import HTTPError
 
 import pytest
 from PIL import Image
@@ -19,6 +13,8 @@ from bot.inference.device import Device
 from bot.inference.hub import find_model
 from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier
 from bot.inference.reference import parse_reference
+from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
+from tests.inference.torch_server import pretend_servers, serve_repository
 
 CPU = Device("cpu", threads=1, precision="fp32")
 COMMIT = "1234567890abcdef1234567890abcdef12345678"
@@ -50,38 +46,14 @@ def no_classifier(pretrained=False):
 """
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serve a folder without a word."""
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
-        pass
-
-
 @pytest.fixture(autouse=True)
-def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Serve the repository as GitHub's archive of every tag and commit but v9; return the links that were asked for."""
-    import torch
-
-    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
-        archive.mkdir("owner-repo-abc")
-        archive.writestr("owner-repo-abc/hubconf.py", HUBCONF)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    links: list[str] = []
-
-    def link(owner: str, repository: str, ref: str) -> str:
-        links.append(f"{owner}/{repository}/zipball/{ref}")
-        if "v9" in ref:
-            raise HTTPError(links[-1], 404, "Not Found", Message(), None)
-        return f"http://127.0.0.1:{server.server_address[1]}/archive.zip"
-
-    monkeypatch.setattr(torch.hub, "_git_archive_link", link)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    yield links
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    """Serve the repository as GitHub's archive of a tag and a commit."""
+    with serve_hub() as hub:
+        serve_repository(hub, tmp_path, "owner/repo", HUBCONF, "refs/tags/v1.0", COMMIT)
+        hub.faults.append(Fault("v9", 404))
+        pretend_servers(hub, tmp_path, monkeypatch)
+        yield hub
 
 
 def load(text: str) -> object:
@@ -103,7 +75,7 @@ def test_a_tag_or_commit_and_an_entry_must_be_named(text: str) -> None:
 
 @pytest.mark.parametrize(("revision", "ref"), [("v1.0", "refs/tags/v1.0"), (COMMIT, COMMIT)])
 def test_a_classifier_with_the_preparation_and_labels_of_imagenet(
-    github: list[str], capsys: pytest.CaptureFixture[str], revision: str, ref: str
+    github: LoopbackHub, capsys: pytest.CaptureFixture[str], revision: str, ref: str
 ) -> None:
     classifier = load(f"torchhub:owner/repo:{revision}#bright")
     prepared = classifier.prepare(Image.new("RGB", (640, 480), "white"), top=1)  # type: ignore[attr-defined]
@@ -112,7 +84,7 @@ def test_a_classifier_with_the_preparation_and_labels_of_imagenet(
     assert prepared.pixels[0, 0, 0].item() == pytest.approx((1 - 0.485) / 0.229)
     assert result.labels[0].label == "tabby"
     assert result.model == f"owner/repo#bright@{revision[:7]}"
-    assert github == [f"owner/repo/zipball/{ref}"]
+    assert github.requests == [f"{method} /owner/repo/zipball/{ref}" for method in ("HEAD", "GET")]
     assert capsys.readouterr().out == ""
 
 
@@ -122,11 +94,11 @@ def test_labels_that_nobody_knows_are_numbers() -> None:
     assert classifier([prepared])[0].labels[0].label == "class 0"  # type: ignore[operator]
 
 
-def test_nothing_runs_of_a_repository_that_is_not_trusted(github: list[str]) -> None:
+def test_nothing_runs_of_a_repository_that_is_not_trusted(github: LoopbackHub) -> None:
     with pytest.raises(ModelUnavailable) as error:
         find_model("torchhub:owner/repo:v1.0#bright", trusted=("owner/other",))
     assert 'add "owner/repo" to trusted_torchhub' in error.value.values["hint"]
-    assert github == []
+    assert github.requests == []
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,12 @@ from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
 from bot.inference.languages import read_language
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
-from bot.inference.reference import parse_reference
+from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.settings import TaskSettings
 from bot.inference.translation.families import KINDS
 from bot.inference.translation.plan import Plan
 from bot.inference.translation.routes import ANY, Hop, Pair, Route, choose_route, find_routes, no_route
+from bot.inference.translation.steering import Steering
 from bot.inference.translation.translator import Translator
 
 log = logging.getLogger(__name__)
@@ -124,6 +125,21 @@ class TranslateSettings(TaskSettings):
         route = Route(read_language(source) if source else ANY, model)
         return TranslateRequest(model=model, text=text, to=read_language(to), routes=(route,), detect=source is None)
 
+    def prefixes(self, reference: ModelReference) -> dict[tuple[str, str], str]:
+        """Return what a model reads before a text, by (source, target), where the host says so."""
+        pairs = [pair for pair in self._using(reference) if pair.prefix]
+        return {way: pair.prefix for pair in reversed(pairs) for way in pair.ways}
+
+    def unknown_ways(self, reference: ModelReference, steering: Steering) -> str:
+        """Say from which languages into which a model can't translate that is configured for it; nothing if it can."""
+        ways = [way for pair in self._using(reference) for way in pair.ways]
+        wrong = [f"{source} to {to}" for source, to in ways if steering.way(source, to) is None]
+        shown = ", ".join(wrong[:_MOST_NAMED]) + (", …" if len(wrong) > _MOST_NAMED else "")
+        return f"can't translate from {shown}" if wrong else ""
+
+    def _using(self, reference: ModelReference) -> list[Pair]:
+        return [pair for pair in self.pairs if parse_reference(pair.model) == reference]
+
     def _pairs_of(self, model: str | None) -> list[Pair]:
         names = [(pair.model, parse_reference(pair.model).short_name) for pair in self.pairs]
         pairs = [pair for pair, known in zip(self.pairs, names, strict=True) if model is None or model in known]
@@ -209,12 +225,9 @@ class TranslatePipeline(Pipeline):
 
     def _load(self, files: ModelFiles, device: Device) -> Translator:
         """Load a model, and tell the host about languages that it was configured for and doesn't know."""
-        translator = Translator(files, device)
-        pairs = [pair for pair in self._settings.pairs if parse_reference(pair.model) == files.reference]
-        wrong = [f"{source} to {to}" for pair in pairs for source, to in pair.ways if not translator.knows(source, to)]
-        if wrong:
-            shown = ", ".join(wrong[:_MOST_NAMED]) + (", …" if len(wrong) > _MOST_NAMED else "")
-            log.warning("%s can't translate from %s: take it out of [[translate.pairs]]", files.reference.text, shown)
+        translator = Translator(files, device, self._settings.prefixes(files.reference))
+        if wrong := self._settings.unknown_ways(files.reference, translator.steering):
+            log.warning("%s %s: take it out of [[translate.pairs]]", files.reference.text, wrong)
         return translator
 
 

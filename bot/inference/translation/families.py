@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from bot.inference.fetch import read_config
 from bot.inference.languages import language_code, usual_script
 from bot.inference.translation.steering import LanguageTokens, OnePair, Steering, TargetPrefix, Tasks, Way
 from bot.inference.translation.tags import by_language
@@ -31,8 +34,36 @@ _TASK = re.compile(r"translation_([a-z]{2,3})_to_([a-z]{2,3})")
 _SEARCH = ("num_beams", "early_stopping", "length_penalty", "no_repeat_ngram_size")
 
 
-def find_steering(model: Any, tokenizer: Any, config: Mapping[str, Any]) -> Steering:
-    """Return what steers a model; `config` is what its config.json says."""
+Prefixes = Mapping[tuple[str, str], str]
+"""What the host says that a model reads before a text, by (source, target)."""
+
+
+def read_steering(folder: Path, prefixes: Prefixes) -> Steering:
+    """Return what steers a model, without its weights; raise ValueError or OSError for one that can't be used."""
+    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    try:
+        generation = GenerationConfig.from_pretrained(folder)
+    except OSError:  # older models have none
+        generation = GenerationConfig.from_model_config(config)
+    model = SimpleNamespace(config=config, generation_config=generation)
+    return find_steering(model, tokenizer, read_config(folder), prefixes)
+
+
+def find_steering(model: Any, tokenizer: Any, config: Mapping[str, Any], prefixes: Prefixes) -> Steering:
+    """Return what steers a model; `config` is what its config.json says. Raise ValueError for prefixes in vain."""
+    steering = _find(model, tokenizer, config)
+    if not prefixes:
+        return steering
+    if model.config.model_type not in T5 or isinstance(steering, TargetPrefix):
+        raise ValueError("it is told its languages in another way: take prefix out of its [[translate.pairs]]")
+    known = steering.ways if isinstance(steering, Tasks) else {}
+    return Tasks({**known, **{way: Way(prefix=prefix) for way, prefix in prefixes.items()}})
+
+
+def _find(model: Any, tokenizer: Any, config: Mapping[str, Any]) -> Steering:
     match model.config.model_type:
         case "fsmt":
             source, to = model.config.langs

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from bot.errors import BadInput
 from bot.inference.languages import detect_language, language_code, language_name
@@ -56,12 +56,24 @@ Code = Annotated[str, Field(pattern="^[a-z]{2,3}$"), AfterValidator(language_cod
 Codes = Annotated[tuple[Code, ...], Field(min_length=1), BeforeValidator(_listed)]
 
 
+def _says_one_language(prefix: str, found: ValidationInfo) -> str:
+    if not prefix.strip():
+        raise ValueError("it is empty; leave it out for a model that needs none")
+    if len(found.data.get("targets", ())) > 1:
+        raise ValueError("it says which language to translate into, so `to` names one only; write an entry for each")
+    return prefix
+
+
 class Pair(Frozen):
-    """Name the model that translates `from` one language, or each of several, `to` one or each of several others."""
+    """Name the model that translates `from` one language, or each of several, `to` one or each of several others.
+
+    `prefix` is what a T5 model reads before each text, where its own configuration doesn't say so.
+    """
 
     sources: Codes = Field(alias="from")
     targets: Codes = Field(alias="to")
     model: Reference
+    prefix: Annotated[str, AfterValidator(_says_one_language)] = ""
 
     @property
     def ways(self) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from bot.inference.hub import ModelFiles
 from bot.inference.languages import language_name
 from bot.inference.precision import Probe, fit
 from bot.inference.sentences import Piece, split_text
-from bot.inference.translation.families import T5, find_steering
+from bot.inference.translation.families import T5, Prefixes, find_steering
 from bot.inference.translation.steering import Way
 
 _LONGEST_TOKENS = 512
@@ -38,7 +38,7 @@ class Sentences:
 class Translator:
     """Hold a sequence-to-sequence model and its tokenizer."""
 
-    def __init__(self, files: ModelFiles, device: Device) -> None:
+    def __init__(self, files: ModelFiles, device: Device, prefixes: Prefixes) -> None:
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
         self.shown = files.shown
@@ -48,21 +48,17 @@ class Translator:
             files.folder, dtype=_dtype(files, device), use_safetensors=True, trust_remote_code=False
         )
         self._longest = min(_LONGEST_TOKENS, getattr(model.config, "max_position_embeddings", _LONGEST_TOKENS))
-        self._steering = find_steering(model, self._tokenizer, files.config)
+        self.steering = find_steering(model, self._tokenizer, files.config, prefixes)
         self.model = fit(model.to(device.name).eval(), self._probe, files, device)
 
     @property
     def sources(self) -> tuple[str, ...]:
         """Return the languages that the model translates from; none when it doesn't tell."""
-        return self._steering.sources
-
-    def knows(self, source: str, to: str) -> bool:
-        """Say whether the model translates from one language into another."""
-        return self._steering.way(source, to) is not None
+        return self.steering.sources
 
     def _probe(self, model: Any) -> Probe:
         """Return what translates as jobs do, step by step; copies are asked for the words that the model chose."""
-        way = self._steering.example
+        way = self.steering.example
         rows = self._encoded(list(SENTENCES[:_PROBE_SENTENCES]), way)
         tokens = self._tokenizer.pad({"input_ids": rows}, return_tensors="pt")
         length = {**way.options, "max_new_tokens": _PROBE_TOKENS, "max_length": None}
@@ -76,7 +72,7 @@ class Translator:
 
     def sentences(self, text: str, source: str, to: str) -> Sentences:
         """Return a text's pieces, ready to be translated; raise BadInput for a language that the model doesn't know."""
-        way = self._steering.way(source, to)
+        way = self.steering.way(source, to)
         if way is None:
             raise BadInput(
                 "The model {model} can't translate from {source} into {to}. Choose another model or language.",
