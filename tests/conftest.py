@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from bot.engine import Engine
 from bot.jobs.store import NoStore, Store
 from tests.fakes.executor import FakeDevice
 from tests.fakes.simulation import check_errors, check_requests, let_wait, make_engine, raise_server_errors
+from tests.jobs.warm_workers import start_fork_server
 
 ROOT = Path(__file__).parents[1]
 SETTLE_S = 4.5
@@ -58,6 +61,21 @@ def prepared() -> dict[str, Path]:
     return prepare()
 
 
+@pytest.fixture(scope="session")
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[ForkServerContext, Path]:
+    """Return what warm workers are started with, and the file that they write to instead of standard error."""
+    said = tmp_path_factory.mktemp("workers") / "said.txt"
+    return start_fork_server(said), said
+
+
+@pytest.fixture
+def warm_workers(fork_server: tuple[ForkServerContext, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let worker processes of this test start at once; return the file that they write to."""
+    context, said = fork_server
+    monkeypatch.setattr("bot.jobs.worker_process._spawn", context)
+    return said
+
+
 @pytest.fixture
 def config() -> dict[str, Any]:
     """Return the tables of the configuration in which a test differs; tests parametrize it."""
@@ -81,15 +99,22 @@ def store() -> Store:
 
 
 @pytest.fixture
+async def closing() -> AsyncIterator[AsyncExitStack]:
+    """Return what closes the engine."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
 async def engine(
-    settings: Settings, device: FakeDevice, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Engine]:
+    settings: Settings, device: FakeDevice, store: Store, closing: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> Engine:
     """Start an engine on the fake device; its tick would go by real time, not by SimCord's, and so stands still."""
     monkeypatch.setattr("bot.engine._TICK_S", 3_600)
     engine = make_engine(settings, device, store)
     await engine.start()
-    yield engine
-    await engine.close()
+    closing.push_async_callback(engine.close)
+    return engine
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Test the tasks' commands with the bundled models, each as a process."""
+"""Test the tasks' commands with the bundled models."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from tests.cli.in_process import CommandLine
 from tests.inference.tiny_models import tiny_sentiment
 from tests.inference.tiny_translators import tiny_fsmt
 from tests.inference.tiny_vision import tiny_clip, tiny_git, tiny_yolos
@@ -21,8 +23,14 @@ pytestmark = pytest.mark.usefixtures("prepared")
 EXAMPLES = ROOT / "bot" / "demo" / "examples"
 
 
-def hubcord(*arguments: str | Path, cwd: Path, stdin: str | bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run the command line in a folder without a configuration."""
+@pytest.fixture
+def hubcord(warm_workers: Path) -> CommandLine:
+    """Run the command line in this process: starting one, and torch in its worker, takes seconds."""
+    return CommandLine(warm_workers)
+
+
+def hubcord_process(*arguments: str | Path, cwd: Path, stdin: str | bytes = b"") -> CompletedProcess[bytes]:
+    """Run the command line in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "bot", *map(str, arguments)],
         cwd=cwd,
@@ -33,7 +41,7 @@ def hubcord(*arguments: str | Path, cwd: Path, stdin: str | bytes = b"") -> subp
     )
 
 
-def lines_of(run: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
+def lines_of(run: CompletedProcess[bytes]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run.stdout.decode().splitlines()]
 
 
@@ -43,12 +51,12 @@ def test_sentiment_of_lines_in_their_order(tmp_path: Path) -> None:
         "This is terrible and I hate it.",
         "word " * 3_000,
         "The bus leaves at nine.",
-    ] * 30
-    run = hubcord("sentiment", "-", "--json", cwd=tmp_path, stdin="\n".join(texts))
+    ] * 20  # more lines than may be on their way at once
+    run = hubcord_process("sentiment", "-", "--json", cwd=tmp_path, stdin="\n".join(texts))
     assert (run.returncode, run.stderr) == (0, b"")
     answers = lines_of(run)
     assert [answer["label"] for answer in answers[:2]] == ["positive", "negative"]
-    assert [answer["label"] for answer in answers] == [answer["label"] for answer in answers[:4]] * 30
+    assert [answer["label"] for answer in answers] == [answer["label"] for answer in answers[:4]] * 20
     assert set(answers[0]) == {"label", "score", "scores", "model", "seconds"}
     assert answers[0]["score"] == max(answers[0]["scores"].values())
     assert answers[0]["model"].startswith("minilm-sentiment@")
@@ -66,7 +74,7 @@ def test_an_answer_comes_before_the_next_line_and_ctrl_c_ends_the_wait(tmp_path:
         assert process.wait(20) == 130
 
 
-def test_bad_lines_fail_alone(tmp_path: Path) -> None:
+def test_bad_lines_fail_alone(hubcord: CommandLine, tmp_path: Path) -> None:
     run = hubcord("sentiment", "-", "--json", cwd=tmp_path, stdin=b"good\n\n\xff\xfe bad\n")
     assert run.returncode == 2
     assert len(lines_of(run)) == 2
@@ -82,11 +90,11 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_nothing_on_standard_input(tmp_path: Path) -> None:
-    run = hubcord("sentiment", "-", "--json", cwd=tmp_path)
+    run = hubcord_process("sentiment", "-", "--json", cwd=tmp_path)
     assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")
 
 
-def test_classify_files_good_and_bad(tmp_path: Path) -> None:
+def test_classify_files_good_and_bad(hubcord: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("this is no picture", encoding="utf-8")
     (tmp_path / "empty.png").touch()
     files = [EXAMPLES / "cat.jpg", tmp_path / "notes.png", tmp_path / "missing.png", tmp_path, tmp_path / "empty.png"]
@@ -101,7 +109,7 @@ def test_classify_files_good_and_bad(tmp_path: Path) -> None:
     assert len(errors) == 4
 
 
-def test_detect_draws_what_it_finds(tmp_path: Path) -> None:
+def test_detect_draws_what_it_finds(hubcord: CommandLine, tmp_path: Path) -> None:
     model = f"path:{tiny_yolos(tmp_path / 'yolos')}"
     (tmp_path / "notes.png").write_text("this is no picture", encoding="utf-8")
     files = [EXAMPLES / "cat.jpg", tmp_path / "notes.png"]
@@ -120,7 +128,7 @@ def test_detect_draws_what_it_finds(tmp_path: Path) -> None:
     assert "%" in shown or "Nothing found" in shown
 
 
-def test_describe_and_labels_of_ones_own(tmp_path: Path) -> None:
+def test_describe_and_labels_of_ones_own(hubcord: CommandLine, tmp_path: Path) -> None:
     files = [EXAMPLES / "cat.jpg", EXAMPLES / "coffee.jpg"]
     words = hubcord("describe", *files, "--model", f"path:{tiny_git(tmp_path / 'git')}", "--json", cwd=tmp_path)
     assert [Path(answer["file"]).name for answer in lines_of(words)] == ["cat.jpg", "coffee.jpg"]
@@ -132,7 +140,7 @@ def test_describe_and_labels_of_ones_own(tmp_path: Path) -> None:
         assert sum(label["score"] for label in answer["labels"]) == pytest.approx(1)
 
 
-def test_imagine_writes_files_that_say_how_they_were_made(tmp_path: Path) -> None:
+def test_imagine_writes_files_that_say_how_they_were_made(hubcord: CommandLine, tmp_path: Path) -> None:
     run = hubcord("imagine", "a red heart", "--seed", "5", "--count", "2", "--out", "made", "--json", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     (answer,) = lines_of(run)
@@ -151,7 +159,7 @@ def test_imagine_writes_files_that_say_how_they_were_made(tmp_path: Path) -> Non
     assert difference <= 2
 
 
-def test_imagine_describes_its_pictures_where_that_is_configured(tmp_path: Path) -> None:
+def test_imagine_describes_its_pictures_where_that_is_configured(hubcord: CommandLine, tmp_path: Path) -> None:
     describe = f'[describe]\nmodels = ["path:{tiny_git(tmp_path / "git")}"]\nmax_tokens = 8\n'
     (tmp_path / "config.toml").write_text(f'[imagine]\nalt_text = "caption"\n{describe}', encoding="utf-8")
     run = hubcord("imagine", "a red heart", "--seed", "5", "--count", "2", "--steps", "2", "--json", cwd=tmp_path)
@@ -165,13 +173,19 @@ def test_imagine_describes_its_pictures_where_that_is_configured(tmp_path: Path)
     assert failed.stdout.decode().split("\n")[1].strip().endswith("seed 5")
 
 
-def test_imagine_hints_when_it_knows_no_word(tmp_path: Path) -> None:
+def test_imagine_with_another_scheduler(hubcord: CommandLine, tmp_path: Path) -> None:
+    options = ["--steps", "2", "--scheduler", "euler A", "--json"]
+    (answer,) = lines_of(hubcord("imagine", "a red heart", *options, cwd=tmp_path))
+    assert answer["scheduler"] == "Euler a"
+
+
+def test_imagine_hints_when_it_knows_no_word(hubcord: CommandLine, tmp_path: Path) -> None:
     run = hubcord("imagine", "quantum bureaucracy", "--steps", "2", "--json", cwd=tmp_path)
     (answer,) = lines_of(run)
     assert "This small model only knows" in answer["note"]
 
 
-def test_translate_both_ways(tmp_path: Path) -> None:
+def test_translate_both_ways(hubcord: CommandLine, tmp_path: Path) -> None:
     run = hubcord("translate", "Where is the train station?", "--to", "pt", "--json", cwd=tmp_path)
     (answer,) = lines_of(run)
     assert "estação" in answer["text"]
@@ -182,7 +196,7 @@ def test_translate_both_ways(tmp_path: Path) -> None:
     assert "cat" in lines_of(back)[0]["text"].lower()
 
 
-def test_translate_through_english(tmp_path: Path) -> None:
+def test_translate_through_english(hubcord: CommandLine, tmp_path: Path) -> None:
     tiny_fsmt(tmp_path / "en-de")
     pairs = [("pt", "en", "bundled:bergamot-pt-en"), ("en", "de", f"path:{tmp_path / 'en-de'}")]
     table = '[[translate.pairs]]\nfrom = "{}"\nto = ["{}"]\nmodel = "{}"\n'
@@ -204,7 +218,7 @@ def test_translate_through_english(tmp_path: Path) -> None:
     assert "The model other can't translate from English into Swedish." in alone.stderr.decode()
 
 
-def test_a_model_by_path(tmp_path: Path) -> None:
+def test_a_model_by_path(hubcord: CommandLine, tmp_path: Path) -> None:
     folder = tiny_sentiment(tmp_path / "my-model")
     run = hubcord("sentiment", "a good day", "--model", f"path:{folder}", "--json", cwd=tmp_path)
     (answer,) = lines_of(run)
@@ -212,21 +226,21 @@ def test_a_model_by_path(tmp_path: Path) -> None:
     assert set(answer["scores"]) == {"POSITIVE", "NEGATIVE"}
 
 
-def test_lines_may_wait_as_long_as_it_takes(tmp_path: Path) -> None:
+def test_lines_may_wait_as_long_as_it_takes(hubcord: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("[queue]\nexpire_s = 0.001\n", encoding="utf-8")
     run = hubcord("sentiment", "-", "--json", cwd=tmp_path, stdin="one\ntwo\nthree\n")
     assert (run.returncode, run.stderr) == (0, b"")
     assert len(lines_of(run)) == 3
 
 
-def test_a_terminal_gets_no_commands_of_a_text(tmp_path: Path) -> None:
+def test_a_terminal_gets_no_commands_of_a_text(hubcord: CommandLine, tmp_path: Path) -> None:
     run = hubcord("sentiment", "\x1b[2Jgood", "--config", "\x1b[2Jbad", cwd=tmp_path)
     assert run.stderr == b"There is no configuration file [2Jbad.\n"
     shown = hubcord("sentiment", "\x1b[2Jgood", cwd=tmp_path).stdout.decode()
     assert shown.startswith("[2Jgood minilm-sentiment@")
 
 
-def test_damaged_weights_are_one_line(tmp_path: Path) -> None:
+def test_damaged_weights_are_one_line(hubcord: CommandLine, tmp_path: Path) -> None:
     folder = tiny_sentiment(tmp_path / "my-model")
     (folder / "model.safetensors").write_bytes(b"half of what it was")
     run = hubcord("sentiment", "hi", "--model", f"path:{folder}", cwd=tmp_path)
@@ -236,7 +250,7 @@ def test_damaged_weights_are_one_line(tmp_path: Path) -> None:
     assert len(run.stderr.splitlines()) == 1
 
 
-def test_a_model_of_another_kind_is_one_line(tmp_path: Path) -> None:
+def test_a_model_of_another_kind_is_one_line(hubcord: CommandLine, tmp_path: Path) -> None:
     run = hubcord("sentiment", "hi", "--model", "bundled:bergamot-en-pt", cwd=tmp_path)
     (line,) = run.stderr.decode().splitlines()
     assert run.returncode == 1
@@ -274,7 +288,12 @@ def test_a_model_of_another_kind_is_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_one_clear_line_and_the_right_exit_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, complaint: str
+    hubcord: CommandLine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    complaint: str,
 ) -> None:
     monkeypatch.delenv("DISCORD_TOKEN", raising=False)
     run = hubcord(*arguments, cwd=tmp_path)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +12,6 @@ from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 from bot.bot import Bot
 from bot.config import Settings, parse_settings
 from bot.defaults import Defaults
-from bot.engine import Engine
 from bot.inference.pipelines.sentiment import SentimentRequest
 from bot.jobs.store import NoStore
 from tests.conftest import MODELS
@@ -130,44 +127,22 @@ async def test_a_model_that_is_not_configured_is_refused(manager: MemberActor, c
     assert "There is no model “nothing” here." in private_text(result)
 
 
-class TestRestart:
-    """What a moderator chose outlives the bot's process."""
+async def test_defaults_are_remembered(
+    manager: MemberActor, alice: MemberActor, channel: ChannelHandle, env: Env, lives: Lives
+) -> None:
+    await manager.slash(channel, "models default", command="sentiment", model="film-reviews")
+    await manager.slash(channel, "models default", command="classify", model="things", channel=channel)
+    second = FakeDevice()
+    await lives.again(env, second)
+    assert await used(alice, channel, second) == FILMS
 
-    @pytest.fixture
-    async def lives(self, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lives]:
-        monkeypatch.setattr("bot.engine._TICK_S", 3_600)
-        lives = Lives(settings, tmp_path / "jobs.db")
-        yield lives
-        await lives.stop()
-
-    @pytest.fixture
-    async def first(self, lives: Lives, device: FakeDevice) -> tuple[Engine, Bot]:
-        return await lives.start(device)
-
-    @pytest.fixture
-    def engine(self, first: tuple[Engine, Bot]) -> Engine:
-        return first[0]
-
-    @pytest.fixture
-    def bot(self, first: tuple[Engine, Bot]) -> Bot:
-        return first[1]
-
-    async def test_defaults_are_remembered(
-        self, manager: MemberActor, alice: MemberActor, channel: ChannelHandle, env: Env, lives: Lives
-    ) -> None:
-        await manager.slash(channel, "models default", command="sentiment", model="film-reviews")
-        await manager.slash(channel, "models default", command="classify", model="things", channel=channel)
-        second = FakeDevice()
-        await lives.again(env, second)
-        assert await used(alice, channel, second) == FILMS
-
-        lives.settings = parse_settings(MODELS | {"sentiment": {"models": [PLAIN, TWEETS]}})
-        third = FakeDevice()
-        engine = await lives.again(env, third)
-        assert await used(alice, channel, third) == PLAIN
-        await engine.store.settle()
-        kept = await engine.store.value("default models")
-        assert kept == {f"channel {channel.id}": {"classify": "path:models/things"}}
+    lives.settings = parse_settings(MODELS | {"sentiment": {"models": [PLAIN, TWEETS]}})
+    third = FakeDevice()
+    engine = await lives.again(env, third)
+    assert await used(alice, channel, third) == PLAIN
+    await engine.store.settle()
+    kept = await engine.store.value("default models")
+    assert kept == {f"channel {channel.id}": {"classify": "path:models/things"}}
 
 
 async def test_a_server_whose_first_channel_has_its_id(settings: Settings) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from simcord import ChannelHandle, Env, MemberActor, UserHandle
 
 from bot.bot import Bot
-from bot.config import Settings
 from bot.engine import Engine
 from bot.errors import ModelUnavailable
 from bot.inference.access import unavailable
@@ -24,35 +22,13 @@ from tests.fakes.executor import FakeDevice
 from tests.fakes.lives import Lives
 from tests.fakes.seen import public_text
 
+pytestmark = pytest.mark.usefixtures("lives")  # what was told is kept in the store
 MODEL = "hf:example/my_tweets@abc"
 GATED = (
     "Its licence must be accepted first. 1. Accept it at https://huggingface.co/example/my_tweets . "
     "2. Then give hubcord a token of an account that may: set HF_TOKEN."
 )
 MEMBERS_READ = "This model isn't available on this server yet."
-
-
-@pytest.fixture
-async def lives(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lives]:
-    monkeypatch.setattr("bot.engine._TICK_S", 3_600)
-    lives = Lives(settings, tmp_path / "jobs.db")
-    yield lives
-    await lives.stop()
-
-
-@pytest.fixture
-async def first(lives: Lives, device: FakeDevice) -> tuple[Engine, Bot]:
-    return await lives.start(device)
-
-
-@pytest.fixture
-def engine(first: tuple[Engine, Bot]) -> Engine:
-    return first[0]
-
-
-@pytest.fixture
-def bot(first: tuple[Engine, Bot]) -> Bot:
-    return first[1]
 
 
 @pytest.fixture

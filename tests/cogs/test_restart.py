@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
-from bot.bot import Bot
-from bot.config import Settings, parse_settings
+from bot.config import parse_settings
 from bot.engine import Engine
 from tests.conftest import MODELS
 from tests.fakes.executor import FakeDevice
 from tests.fakes.lives import Lives
 from tests.fakes.seen import buttons, commands, edits, embed, message, posts, public_text
-
-
-@pytest.fixture
-async def lives(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lives]:
-    monkeypatch.setattr("bot.engine._TICK_S", 3_600)
-    lives = Lives(settings, tmp_path / "jobs.db")
-    yield lives
-    await lives.stop()
-
-
-@pytest.fixture
-async def first(lives: Lives, device: FakeDevice) -> tuple[Engine, Bot]:
-    return await lives.start(device)
-
-
-@pytest.fixture
-def engine(first: tuple[Engine, Bot]) -> Engine:
-    return first[0]
-
-
-@pytest.fixture
-def bot(first: tuple[Engine, Bot]) -> Bot:
-    return first[1]
 
 
 async def test_held_and_queued_jobs_run_and_are_answered_once(

@@ -17,36 +17,35 @@ from tests.fakes.simulation import let_wait, make_engine
 
 
 class Lives:
-    """Hold the bot's lives, one after another, on the same file. The next one has the `settings` of then."""
+    """Hold the bot's lives after the first one, on the same file. The next one has the `settings` of then.
 
-    def __init__(self, settings: Settings, file: Path) -> None:
+    `closing` closes the engine that lives now.
+    """
+
+    def __init__(self, settings: Settings, file: Path, closing: AsyncExitStack) -> None:
         self.settings = settings
         self.file = file
-        self._stack = AsyncExitStack()
+        self._closing = closing
 
-    async def start(self, device: FakeDevice) -> tuple[Engine, Bot]:
-        """Make an engine and a bot as `hubcord run` does."""
-        engine = make_engine(self.settings, device, SqlStore(f"sqlite+aiosqlite:///{self.file}"))
-        unanswered = await engine.start()
-        self._stack.push_async_callback(engine.close)
-        return engine, Bot(engine=engine, settings=self.settings, unanswered=unanswered, shard_count=1)
-
-    async def stop(self) -> None:
-        """Stop the engine properly."""
-        await self._stack.aclose()
+    def store(self) -> SqlStore:
+        """Return a store on the file."""
+        return SqlStore(f"sqlite+aiosqlite:///{self.file}")
 
     async def crash(self, engine: Engine) -> None:
         """Lose the process, just after the store wrote everything."""
-        self._stack.pop_all()
+        self._closing.pop_all()
         for task in engine._tasks:
             task.cancel()
         await asyncio.gather(*engine._tasks, return_exceptions=True)
         await engine.store.close()
 
     async def again(self, env: Env, device: FakeDevice) -> Engine:
-        """Start the next life."""
-        await self.stop()
-        engine, bot = await self.start(device)
+        """Stop the engine properly if it lives, and start the next life, as `hubcord run` does."""
+        await self._closing.aclose()
+        engine = make_engine(self.settings, device, self.store())
+        unanswered = await engine.start()
+        self._closing.push_async_callback(engine.close)
+        bot = Bot(engine=engine, settings=self.settings, unanswered=unanswered, shard_count=1)
         let_wait(env, bot, device)
         await env.restart_bot(bot)
         return engine

@@ -1,8 +1,12 @@
-"""Test real worker processes: batches, deaths, hangs, and that none stays behind."""
+"""Test real worker processes: batches, deaths, hangs, and that none stays behind.
+
+They are forks of a process that has imported torch; `tests/wire` and `tests/cli` start them as the bot does.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -27,6 +31,7 @@ from bot.jobs.store import NoStore
 from tests.inference.tiny_models import tiny_classifier, tiny_sentiment
 from tests.inference.tiny_vision import tiny_git
 
+pytestmark = pytest.mark.usefixtures("warm_workers")
 ALICE = Requester(user_id=1)
 LONG = 60
 
@@ -47,7 +52,7 @@ async def engine() -> AsyncIterator[Engine]:
     await engine.start()
     yield engine
     await engine.close()
-    assert [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())] == []
+    assert multiprocessing.active_children() == []
 
 
 async def test_models_that_were_unloaded_in_idle_time_are_cold(tiny: str) -> None:
