@@ -27,7 +27,7 @@ from bot.inference.diffusion.painter import Painter
 from bot.inference.pipelines import classify, sentiment, translate
 cache = ModelCache(Device("cpu", threads=1, precision="fp32"), budget_bytes=1 << 32, idle_unload_s=60.0)
 loaders = {"sentiment": sentiment._TextClassifier, "classifier": classify.load_classifier, "emoji": Painter,
-           "marian": translate.Translator}
+           "marian": lambda files, device: translate.Translator(files, device, {})}
 for reference in sys.argv[1:]:
     cache.get(reference, loaders[reference.partition("/")[2].partition("@")[0]])
 print(json.dumps(calls))
