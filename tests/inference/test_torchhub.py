@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from bot.errors import BadInput, ModelUnavailable
-from bot.inference.device import Device
+from bot.inference.device import Device, Precision
 from bot.inference.hub import find_model
 from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier
+from bot.inference.precision import CHOICES
 from bot.inference.reference import parse_reference
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
 from tests.inference.torch_server import pretend_servers, serve_repository
@@ -41,6 +43,9 @@ def bright(pretrained=False):
 def few(pretrained=False):
     return torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
 
+def linear(pretrained=False):
+    return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(16), torch.nn.Flatten(), torch.nn.Linear(768, 1000))
+
 def no_classifier(pretrained=False):
     return torch.nn.Identity()
 """
@@ -56,8 +61,8 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback
         yield hub
 
 
-def load(text: str) -> object:
-    return load_classifier(find_model(text, accepts=ClassifyPipeline.accepts, trusted=("owner/repo",)), CPU)
+def load(text: str, device: Device = CPU) -> object:
+    return load_classifier(find_model(text, accepts=ClassifyPipeline.accepts, trusted=("owner/repo",)), device)
 
 
 def test_the_form() -> None:
@@ -92,6 +97,13 @@ def test_labels_that_nobody_knows_are_numbers() -> None:
     classifier = load("torchhub:owner/repo:v1.0#few")
     prepared = classifier.prepare(Image.new("RGB", (64, 64), "red"), top=3)  # type: ignore[attr-defined]
     assert classifier([prepared])[0].labels[0].label == "class 0"  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("precision", CHOICES)
+def test_a_model_of_linear_layers_alone(precision: Precision) -> None:
+    classifier = load("torchhub:owner/repo:v1.0#linear", replace(CPU, precision=precision))
+    prepared = classifier.prepare(Image.new("RGB", (64, 64), "red"), top=3)  # type: ignore[attr-defined]
+    assert len(classifier([prepared])[0].labels) == 3  # type: ignore[operator]
 
 
 def test_nothing_runs_of_a_repository_that_is_not_trusted(github: LoopbackHub) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from bot.errors import BadInput
@@ -205,7 +206,8 @@ class _ImageClassifier:
         return getattr(output, "logits", output)
 
     def _placed(self, model: Any, pixels: Any) -> Any:
-        return pixels.to(self._device.name, next(model.parameters()).dtype)
+        numbers = (tensor.dtype for tensor in chain(model.parameters(), model.buffers()))  # packed weights are buffers
+        return pixels.to(self._device.name, next(dtype for dtype in numbers if dtype.is_floating_point))
 
     def _probabilities(self, logits: Any) -> Any:
         return logits.softmax(-1)
