@@ -22,7 +22,7 @@ from bot.config import Settings, parse_settings
 from bot.engine import Engine
 from bot.jobs.store import NoStore, Store
 from tests.fakes.executor import FakeDevice
-from tests.fakes.simulation import check_errors, check_requests, let_wait, make_engine, raise_server_errors
+from tests.fakes.simulation import let_wait, make_engine, raise_server_errors, simulated
 from tests.jobs.warm_workers import start_fork_server
 
 ROOT = Path(__file__).parents[1]
@@ -128,13 +128,8 @@ async def env(bot: Bot, device: FakeDevice, monkeypatch: pytest.MonkeyPatch) -> 
     raise_server_errors(monkeypatch)
     env = Env(bot, settle_timeout=SETTLE_S)
     let_wait(env, bot, device)
-    await env.start()
-    try:
+    async with simulated(env):
         yield env
-    finally:
-        await env.shutdown()
-    check_errors(env)
-    check_requests(env)
 
 
 @pytest.fixture

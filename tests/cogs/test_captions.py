@@ -16,7 +16,7 @@ from bot.config import Settings
 from bot.engine import Engine
 from bot.jobs.store import NoStore
 from tests.fakes.seen import message, public_text
-from tests.fakes.simulation import check_errors, check_requests
+from tests.fakes.simulation import simulated
 from tests.inference.tiny_vision import tiny_git
 
 pytestmark = pytest.mark.usefixtures("prepared")
@@ -44,13 +44,8 @@ async def engine(settings: Settings) -> AsyncIterator[Engine]:
 @pytest.fixture
 async def env(engine: Engine, settings: Settings) -> AsyncIterator[Env]:
     env = Env(Bot(engine=engine, settings=settings, shard_count=1), settle_timeout=100.0)
-    await env.start()
-    try:
+    async with simulated(env):
         yield env
-    finally:
-        await env.shutdown()
-    check_errors(env)
-    check_requests(env)
 
 
 async def test_a_picture_that_cannot_be_described_has_its_prompt(alice: MemberActor, channel: ChannelHandle) -> None:

@@ -23,7 +23,7 @@ from bot.config import Settings, parse_settings
 from bot.engine import Engine
 from bot.jobs.store import NoStore
 from tests.fakes.seen import as_read, description, embed, message, public_text
-from tests.fakes.simulation import check_errors, check_requests
+from tests.fakes.simulation import simulated
 from tests.inference.tiny_vision import tiny_git, tiny_siglip, tiny_yolos
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -59,13 +59,8 @@ async def engine(settings: Settings) -> AsyncIterator[Engine]:
 async def env(engine: Engine, settings: Settings) -> AsyncIterator[Env]:
     engine.store = NoStore()  # each simulated Discord is new and knows no commands
     env = Env(Bot(engine=engine, settings=settings, shard_count=1), settle_timeout=SETTLE_S)
-    await env.start()
-    try:
+    async with simulated(env):
         yield env
-    finally:
-        await env.shutdown()
-    check_errors(env)
-    check_requests(env)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import discord
@@ -53,6 +54,18 @@ def let_wait(env: Env, bot: Bot, device: FakeDevice) -> None:
 
     bot.replies.waiting = waiting
     device.waiting = waiting
+
+
+@asynccontextmanager
+async def simulated(env: Env) -> AsyncIterator[Env]:
+    """Connect the bot to a simulated Discord; afterwards check its errors and every request that it sent."""
+    await env.start()
+    try:
+        yield env
+    finally:
+        await env.shutdown()
+    check_errors(env)
+    check_requests(env)
 
 
 def check_errors(env: Env) -> None:
