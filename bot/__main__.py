@@ -8,7 +8,8 @@ from importlib import import_module
 
 def main() -> None:
     """Read the command line and do what it says."""
-    module = "bot.cli.host" if sys.argv[1:2] == ["run"] else "bot.cli.app"  # which takes 6 MB more
+    # The bot stays, so it does without the other commands, which take 6 MB more.
+    module = "bot.cli.host" if sys.argv[1:2] == ["run"] else "bot.cli.app"
     try:
         from bot.cli.plain import run
 

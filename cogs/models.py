@@ -58,7 +58,7 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
             self._references,
             defaults={task: self._bot.defaults.here(interaction, task) for task in self._references},
             now={**self._bot.pulls.shares, **self._bot.engine.models},
-            missing=[reference for reference, found in here.items() if found is False],
+            missing=[reference for reference, found in here.items() if not found],
             adapters=await asyncio.to_thread(self._listed_adapters),
         )
         await interaction.edit_original_response(embed=embed)
