@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -34,9 +33,9 @@ class Lives:
     async def crash(self, engine: Engine) -> None:
         """Lose the process, just after the store wrote everything."""
         self._closing.pop_all()
-        for task in engine._tasks:
-            task.cancel()
-        await asyncio.gather(*engine._tasks, return_exceptions=True)
+        assert engine._ticking is not None
+        engine._ticking.cancel()
+        await engine._dispatcher.close()
         await engine.store.close()
 
     async def again(self, env: Env, device: FakeDevice) -> Engine:

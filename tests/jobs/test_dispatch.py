@@ -23,7 +23,7 @@ async def host(engine: Engine, device: FakeDevice, *, seconds_a_step: float = 1.
     device.loaded["bundled:minilm-sentiment"] = 1
     job = await picture(engine)
     engine.estimator.learn([job.request], 20 * seconds_a_step)
-    engine._runs["cpu"].expected_s = 20 * seconds_a_step
+    engine._dispatcher._runs["cpu"].expected_s = 20 * seconds_a_step
     engine.estimator.learn([request()], 0.5)
     device.hold()
     await asyncio.sleep(0)
@@ -50,8 +50,8 @@ async def test_nothing_runs_between_steps_while_the_model_is_loaded_or_after_the
     states = [early.state]
     device.started()
     assert [*states, early.state] == [JobState.QUEUED, JobState.RUNNING]
-    engine._runs["cpu"].guest = None
-    engine._hear(engine._runs["cpu"], Progress(job.id, 20, 20))
+    engine._dispatcher._runs["cpu"].guest = None
+    engine._dispatcher._hear(engine._dispatcher._runs["cpu"], Progress(job.id, 20, 20))
     late = await ask(engine, BOB)
     assert late.state is JobState.QUEUED
     device.release()
@@ -228,7 +228,7 @@ async def test_a_device_with_room_is_preferred_to_one_without() -> None:
     full.budget_bytes, full.loaded = 10, {"other": 9}
     roomy.budget_bytes, roomy.loaded = 100, {"other": 50}
     engine = make_engine(full, roomy)
-    engine._sizes["bundled:minilm-sentiment"] = 5
+    engine._dispatcher._sizes["bundled:minilm-sentiment"] = 5
     await engine.start()
     await (await ask(engine)).outcome()
     assert (len(full.batches), len(roomy.batches)) == (0, 1)
