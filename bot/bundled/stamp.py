@@ -18,7 +18,7 @@ RECIPE = 1
 
 
 def expected_stamp(model: BundledModel) -> str:
-    """Return the hash of all inputs, the card too; raise ModelUnavailable when a pip package is missing."""
+    """Return the hash of all inputs, the card too; raise PackageMissing when a pip package is missing."""
     for module in model.packages:
         package_folder(module)
     return _digest(model, skip=())

@@ -135,20 +135,20 @@ def translated(folder: Path, lines: list[str]) -> list[str]:
     [("bergamot-en-pt", TO_PORTUGUESE), ("bergamot-pt-en", TO_ENGLISH)],
     ids=["en-pt", "pt-en"],
 )
-def test_translate(prepared: dict[str, Path], name: str, pairs: dict[str, set[str]]) -> None:
-    for output, right in zip(translated(prepared[name], list(pairs)), pairs.values(), strict=True):
+def test_translate(bergamot: dict[str, Path], name: str, pairs: dict[str, set[str]]) -> None:
+    for output, right in zip(translated(bergamot[name], list(pairs)), pairs.values(), strict=True):
         assert output in right
 
 
 @pytest.mark.parametrize(("name", "text"), LONG.items())
-def test_a_long_sentence_does_not_loop(prepared: dict[str, Path], name: str, text: str) -> None:
-    words = translated(prepared[name], [text])[0].split()
+def test_a_long_sentence_does_not_loop(bergamot: dict[str, Path], name: str, text: str) -> None:
+    words = translated(bergamot[name], [text])[0].split()
     assert 0.8 < len(words) / len(text.split()) < 1.25
     assert len({*zip(words, words[1:], words[2:], strict=False)}) > 0.9 * len(words)
 
 
-def test_translate_config(prepared: dict[str, Path]) -> None:
-    _, model = translator(prepared["bergamot-en-pt"])
+def test_translate_config(bergamot: dict[str, Path]) -> None:
+    _, model = translator(bergamot["bergamot-en-pt"])
     assert type(model).__name__ == "MarianMTModel"
     assert model.generation_config.max_length == 512
     assert model.generation_config.num_beams == 1

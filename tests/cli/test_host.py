@@ -12,7 +12,6 @@ import pytest
 from typer.testing import CliRunner
 
 from bot.bundled.catalog import CACHE_VARIABLE
-from bot.bundled.prepare import prepare
 from bot.cli.app import app
 from bot.heartbeat import HEARTBEAT
 from bot.jobs.sql_store import SqlStore
@@ -33,8 +32,8 @@ def findings(*arguments: str) -> tuple[int, dict[str, str]]:
     return result.exit_code, {check["name"]: check["state"] for check in json.loads(result.stdout)["checks"]}
 
 
+@pytest.mark.usefixtures("bergamot")
 def test_the_doctor_finds_all_but_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare()
     monkeypatch.setenv("HF_TOKEN", "")
     code, states = findings()
     assert code == 1

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.cli.in_process import CommandLine
 from tests.inference.tiny_models import tiny_sentiment
-from tests.inference.tiny_translators import tiny_fsmt
+from tests.inference.tiny_translators import tiny_fsmt, tiny_marian
 from tests.inference.tiny_vision import tiny_clip, tiny_git, tiny_yolos
 
 ROOT = Path(__file__).parents[2]
@@ -185,6 +185,7 @@ def test_imagine_hints_when_it_knows_no_word(hubcord: CommandLine, tmp_path: Pat
     assert "This small model only knows" in answer["note"]
 
 
+@pytest.mark.usefixtures("bergamot")
 def test_translate_both_ways(hubcord: CommandLine, tmp_path: Path) -> None:
     run = hubcord("translate", "Where is the train station?", "--to", "pt", "--json", cwd=tmp_path)
     (answer,) = lines_of(run)
@@ -196,6 +197,7 @@ def test_translate_both_ways(hubcord: CommandLine, tmp_path: Path) -> None:
     assert "cat" in lines_of(back)[0]["text"].lower()
 
 
+@pytest.mark.usefixtures("bergamot")
 def test_translate_through_english(hubcord: CommandLine, tmp_path: Path) -> None:
     tiny_fsmt(tmp_path / "en-de")
     pairs = [("pt", "en", "bundled:bergamot-pt-en"), ("en", "de", f"path:{tmp_path / 'en-de'}")]
@@ -251,7 +253,7 @@ def test_damaged_weights_are_one_line(hubcord: CommandLine, tmp_path: Path) -> N
 
 
 def test_a_model_of_another_kind_is_one_line(hubcord: CommandLine, tmp_path: Path) -> None:
-    run = hubcord("sentiment", "hi", "--model", "bundled:bergamot-en-pt", cwd=tmp_path)
+    run = hubcord("sentiment", "hi", "--model", f"path:{tiny_marian(tmp_path / 'marian')}", cwd=tmp_path)
     (line,) = run.stderr.decode().splitlines()
     assert run.returncode == 1
     assert "It is MarianMTModel, but the command takes text classification models" in line

@@ -137,6 +137,7 @@ async def test_the_alternative_text_is_what_describe_says(alice: MemberActor, ch
         ("Bom dia, como está hoje?", "en", "Portuguese → English (detected)", "good morning"),
     ],
 )
+@pytest.mark.usefixtures("bergamot")
 async def test_translate(alice: MemberActor, channel: ChannelHandle, text: str, to: str, title: str, word: str) -> None:
     shown = embed(await alice.slash(channel, "translate", text=text, to=to))
     assert shown.title == title

@@ -41,6 +41,7 @@ async def test_sentiment(channel: Channel) -> None:
     await channel.wait_for(r"positive · \d\d\.\d%")
 
 
+@pytest.mark.usefixtures("bergamot")
 async def test_translate_with_a_language_from_the_list(channel: Channel) -> None:
     await channel.page.locator("#channel-composer-input").fill("/translate")
     await channel.page.keyboard.press("Enter")
@@ -85,8 +86,8 @@ async def test_mistakes_are_answered_and_the_page_goes_on(channel: Channel) -> N
     await channel.wait_for("positive")
 
 
+@pytest.mark.usefixtures("bergamot")  # without them the demo says so
 async def test_ctrl_c_while_a_picture_is_made() -> None:
-    prepare()
     with running_demo() as demo:
         demo.wait_until_announced()
         async with open_channel(demo.url) as channel:

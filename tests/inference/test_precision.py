@@ -105,8 +105,8 @@ def test_pictures_in_every_precision(tmp_path: Path, precision: Precision) -> No
 
 
 @pytest.mark.parametrize("precision", CHOICES)
+@pytest.mark.usefixtures("bergamot")
 def test_translation_in_every_precision(precision: Precision) -> None:
-    prepare(["bergamot-pt-en"])
     translator = Translator(find_model("bundled:bergamot-pt-en"), cpu(precision), {})
     tokens = translator._tokenizer("Eu gosto de café.", return_tensors="pt")
     output = translator.model.generate(**tokens, max_new_tokens=20, max_length=None)

@@ -15,6 +15,7 @@ import pytest
 from tests.inference.finding import hub_environment
 from tests.inference.loopback_hub import LoopbackHub, serve_hub
 from tests.inference.tiny_models import tiny_classifier, tiny_sentiment
+from tests.inference.tiny_translators import tiny_marian
 
 _SCRIPT = """
 import json, sys
@@ -35,7 +36,7 @@ print(json.dumps(calls))
 
 
 @pytest.fixture
-def hub(prepared: dict[str, Path], tmp_path: Path) -> Iterator[LoopbackHub]:
+def hub(tmp_path: Path) -> Iterator[LoopbackHub]:
     """Serve a model for each loader, with the files that libraries like to look for."""
     sentiment = tiny_sentiment(tmp_path / "sentiment")
     (sentiment / "chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
@@ -46,7 +47,7 @@ def hub(prepared: dict[str, Path], tmp_path: Path) -> Iterator[LoopbackHub]:
         hub.add("org/sentiment", sentiment)
         hub.add("org/classifier", tiny_classifier(tmp_path / "classifier"))
         hub.add("org/emoji", emoji)
-        hub.add("org/marian", prepared["bergamot-en-pt"])
+        hub.add("org/marian", tiny_marian(tmp_path / "marian"))
         yield hub
 
 

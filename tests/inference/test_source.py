@@ -93,10 +93,10 @@ def test_what_torchvision_does_not_have(name: str) -> None:
         builder_facts(ModelReference("torchvision", name))
 
 
-def test_a_card_needs_none_of_the_heavy_libraries(prepared: object) -> None:
+def test_a_card_needs_none_of_the_heavy_libraries(bergamot: object) -> None:
     done = subprocess.run([sys.executable, "-c", _FAST], capture_output=True, text=True, check=True)
     assert not {"torch", "torchvision", "transformers", "diffusers"} & set(done.stdout.split())
-    assert prepared
+    assert bergamot
 
 
 @pytest.fixture
