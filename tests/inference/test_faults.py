@@ -229,14 +229,15 @@ def test_who_listens_can_stop_a_download_that_hangs(hub: LoopbackHub, reference:
 
 def test_a_download_whose_process_is_killed(hub: LoopbackHub, reference: ModelReference) -> None:
     hub.faults.append(Fault(f"/{WEIGHTS}", trickles=True))
+    before = set(psutil.Process().children())
 
-    def kill() -> None:
-        for child in psutil.Process().children():
+    def kill(_done: int, total: int) -> None:
+        if total:
+            (child,) = set(psutil.Process().children()) - before
             child.kill()
 
-    threading.Timer(2.0, kill).start()
     with pytest.raises(ModelUnavailable) as error:
-        fetch_apart(reference, ANYTHING, lambda _done, _total: None)
+        fetch_apart(reference, ANYTHING, kill)
     assert "The process that fetched it ended (-9)" in error.value.values["hint"]
 
 
