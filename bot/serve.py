@@ -17,7 +17,7 @@ import discord
 
 from bot.bot import Bot
 from bot.compose import make_engine, make_store
-from bot.config import Settings, discord_token, load_settings
+from bot.config import DEFAULT_FILE, Settings, discord_token, load_settings
 from bot.engine import Engine
 from bot.errors import UserError
 from bot.fetch_ahead import FetchAhead, default_models
@@ -35,6 +35,8 @@ async def serve(config: Path | None) -> None:
     token = discord_token()
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody is spoken to here
     discord.utils.setup_logging(level=logging.getLevelNamesMapping()[settings.discord.log_level])
+    if config is None and not DEFAULT_FILE.is_file():
+        log.info("there is no %s here: the bundled models are used", DEFAULT_FILE)
     stopped = _stop_at_signals()
     async with alone_with(settings.store.url) as lost, _engine(settings) as (engine, bot), bot:
         serving = asyncio.create_task(bot.start(token.get_secret_value()), name="bot")

@@ -1,6 +1,7 @@
 """List the models that come with hubcord and say where their prepared folders are.
 
-A prepared folder is an ordinary folder in hub format, in the user's cache; `bot.bundled.prepare` makes it.
+A prepared folder is an ordinary folder in hub format, in the user's cache or where HUBCORD_BUNDLED says;
+`bot.bundled.prepare` makes it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from platformdirs import user_cache_path
 from bot.errors import ModelUnavailable
 
 CACHE_VARIABLE = "HUBCORD_CACHE"
+BUNDLED_VARIABLE = "HUBCORD_BUNDLED"
 STAMP = "hubcord.stamp"
 DESCRIPTION = "hubcord.json"
 
@@ -74,6 +76,12 @@ def cache_root() -> Path:
     return Path(chosen).expanduser() if chosen else user_cache_path("hubcord")
 
 
+def bundled_root(*, cache: Path | None = None) -> Path:
+    """Return the folder of the prepared folders: HUBCORD_BUNDLED, or one in the cache; always in a `cache` given."""
+    chosen = None if cache else os.environ.get(BUNDLED_VARIABLE)
+    return Path(chosen).expanduser() if chosen else (cache or cache_root()) / "bundled"
+
+
 def bundled_path(name: str, *, cache: Path | None = None) -> Path:
     """Return the prepared folder of a bundled model; raise ModelUnavailable if there is none."""
     bundled_model(name)
@@ -110,7 +118,7 @@ def bundled_model(name: str) -> BundledModel:
 
 def prepared_folder(name: str, *, cache: Path | None = None) -> Path:
     """Return where a bundled model's prepared folder is or will be."""
-    return (cache or cache_root()) / "bundled" / name
+    return bundled_root(cache=cache) / name
 
 
 def source_folder(name: str) -> Path:

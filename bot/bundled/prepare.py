@@ -8,6 +8,7 @@ sibling folder that takes its place by renaming.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -20,12 +21,13 @@ from filelock import FileLock
 from bot.bundled import classify, sentiment, translate
 from bot.bundled.catalog import (
     BUNDLED,
+    BUNDLED_VARIABLE,
     CACHE_VARIABLE,
     DESCRIPTION,
     STAMP,
     BundledModel,
     bundled_model,
-    cache_root,
+    bundled_root,
     is_whole,
     prepared_folder,
     source_folder,
@@ -63,9 +65,9 @@ def prepare(
     except OSError as error:
         raise ModelUnavailable(
             "The models can't be made ready in {folder}: {why}. Set {variable} to a folder with room to write.",
-            folder=cache or cache_root(),
+            folder=bundled_root(cache=cache),
             why=error.strerror or error,
-            variable=CACHE_VARIABLE,
+            variable=BUNDLED_VARIABLE if os.environ.get(BUNDLED_VARIABLE) else CACHE_VARIABLE,
         ) from error
 
 

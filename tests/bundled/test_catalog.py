@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.bundled.catalog import BUNDLED, DESCRIPTION, STAMP, bundled_path, cache_root, source_folder
+from bot.bundled.catalog import BUNDLED, DESCRIPTION, STAMP, bundled_path, cache_root, prepared_folder, source_folder
 from bot.errors import ModelUnavailable
 
 NAMES = {"minilm-sentiment", "efficientnet-lite0", "bergamot-en-pt", "bergamot-pt-en", "emoji-sd"}
@@ -26,6 +26,17 @@ def test_cache_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
     assert cache_root() == tmp_path
     monkeypatch.delenv("HUBCORD_CACHE")
     assert cache_root().name == "hubcord"
+
+
+def test_bundled_models_lie_in_the_cache_or_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HUBCORD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("HUBCORD_BUNDLED", raising=False)
+    assert prepared_folder("emoji-sd") == tmp_path / "cache" / "bundled" / "emoji-sd"
+    monkeypatch.setenv("HUBCORD_BUNDLED", str(tmp_path / "image"))
+    assert prepared_folder("emoji-sd") == tmp_path / "image" / "emoji-sd"
+    assert cache_root() == tmp_path / "cache"
 
 
 def test_unprepared_model_says_what_to_run(tmp_path: Path) -> None:

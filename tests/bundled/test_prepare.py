@@ -64,7 +64,7 @@ def test_second_time_does_nothing(workshop: Workshop) -> None:
 
 def test_a_cache_that_cannot_be_written_is_named(workshop: Workshop) -> None:
     workshop.cache.write_text("a file where the folder should be")
-    with pytest.raises(ModelUnavailable, match=r"can't be made ready in .*cache: .*HUBCORD_CACHE"):
+    with pytest.raises(ModelUnavailable, match=r"can't be made ready in .*cache.bundled: .*HUBCORD_CACHE"):
         workshop.prepare()
 
 

@@ -7,12 +7,14 @@ import json
 import sqlite3
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from typer.testing import CliRunner
 
 from bot.bundled.catalog import CACHE_VARIABLE
 from bot.cli.app import app
+from bot.errors import UserError
 from bot.heartbeat import HEARTBEAT
 from bot.jobs.sql_store import SqlStore
 from tests.inference.tiny_models import tiny_classifier
@@ -136,6 +138,21 @@ def _beat(folder: Path, at: float) -> None:
         await store.close()
 
     asyncio.run(beat())
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_run_tells_that_there_is_no_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, configured: bool
+) -> None:
+    if configured:
+        (tmp_path / "config.toml").touch()
+    monkeypatch.setenv("DISCORD_TOKEN", "x")
+    monkeypatch.setattr("discord.utils.setup_logging", lambda **_: None)
+    monkeypatch.setattr("bot.serve.alone_with", Mock(side_effect=UserError("Another hubcord runs.")))
+    with caplog.at_level("INFO", logger="bot.serve"):
+        assert cli.invoke(app, ["run"]).exit_code == 1
+    told = "there is no config.toml here: the bundled models are used"
+    assert caplog.messages == ([] if configured else [told])
 
 
 def test_prepare_names_an_unknown_model() -> None:
