@@ -250,5 +250,6 @@ _HOW_TO_CONNECT = """There is no {variable} in the environment.
   1. To get a token, open https://discord.com/developers/applications, make an application, then Bot > Reset Token.
   2. Start the bot with it:  {variable}=... hubcord run
   3. Invite it: OAuth2 > URL Generator, scopes "bot" and "applications.commands", permissions
-     "View Channels", "Send Messages", "Embed Links" and "Attach Files" (permissions=52224).
+     "View Channels", "Send Messages", "Send Messages in Threads", "Embed Links" and "Attach Files"
+     (permissions=274877959168).
 To try everything without Discord: make demo"""

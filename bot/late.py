@@ -8,15 +8,17 @@ edit, which may be repeated after any crash.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
 import discord
 
 from bot.address import Address, readdress
+from bot.jobs.job import JobState
 from bot.texts import translate as _
 from bot.tree import TROUBLE
-from bot.views.answer import Answer
+from bot.views.answer import Answer, as_text
 from bot.views.fitting import fit
 
 if TYPE_CHECKING:
@@ -39,21 +41,54 @@ class LatePost:
         return Address.of_job(self._job)
 
     async def answer(self, answer: Answer) -> None:
-        """Post an answer; raise HTTPException."""
+        """Post an answer; raise HTTPException. That a job was cancelled is told in its own message alone."""
+        if self._job.state is JobState.CANCELLED:
+            return await self.edit_original(content=answer.text, view=None)
         try:
             message = await self._place()
-        except discord.Forbidden as error:
-            channel_id = self._address.channel_id
-            if error.code != _MESSAGES_CLOSED or channel_id is None:
-                raise
-            return await self._tell_closed(channel_id)
-        try:
-            await self._put(answer, message)
-        except discord.Forbidden:
-            await self._put(Answer(text=_("I may not attach files here. Ask a moderator to allow it.")), message)
-            raise
+        except (discord.Forbidden, discord.NotFound) as error:
+            return await self._answer_elsewhere(answer, error)
+        await self._put_what_may_be(answer, message)
         await self._point_to(message)
         return None
+
+    async def _answer_elsewhere(self, answer: Answer, error: discord.HTTPException) -> None:
+        """Answer where nothing can be posted: in the interaction's message, else by direct message."""
+        address = self._address
+        if address.channel_id is None or (address.private and error.code != _MESSAGES_CLOSED):
+            raise error
+        if address.private:
+            return await self._tell_closed(address.channel_id)
+        log.info("the answer of job %s can't be posted in its channel: %s", self._job.id, error)
+        with contextlib.suppress(discord.Forbidden):
+            readdress(self._bot.engine.store, self._job, tried=True)
+            await self._bot.engine.store.settle()
+            if await self.repeat(answer):
+                return None
+        return await self._answer_directly(answer)
+
+    async def _answer_directly(self, answer: Answer) -> None:
+        """Send a public answer by direct message, and say so in the interaction's message as far as that works."""
+        text = _("I may not answer here, so I sent the answer by direct message.")
+        try:
+            await self._put(answer, await self._place(direct=True))
+        except discord.Forbidden:
+            text = _("I may not answer here. Ask a moderator to let me send messages, then ask again.")
+            raise
+        finally:
+            await self._say_instead(text)
+
+    async def _put_what_may_be(self, answer: Answer, message: discord.PartialMessage) -> None:
+        """Put an answer into its message; as text where the bot may not show it as it is, with what would help."""
+        try:
+            return await self._put(answer, message)
+        except discord.Forbidden as error:
+            log.warning("the answer of job %s can't be shown as it is: %s", self._job.id, error)
+        lacking = [*["“Attach Files”"] * bool(answer.files), *["“Embed Links”"] * bool(answer.embeds)]
+        note = _(
+            "I can't show all of it here. Ask a moderator to allow me {permissions}.", permissions=", ".join(lacking)
+        )
+        return await self._put(Answer(text=f"\n{as_text(answer)}\n-# {note}"), message)
 
     async def repeat(self, answer: Answer) -> bool:
         """Put an answer that may be there already into the interaction's message; return False if that can't be done.
@@ -78,20 +113,21 @@ class LatePost:
             return None
         return self._message(address.channel_id, address.message_id)
 
-    async def _place(self) -> discord.PartialMessage:
+    async def _place(self, *, direct: bool = False) -> discord.PartialMessage:
         """Return the message that the answer goes into, posting it if it isn't there yet."""
         place = self._address.late_place
         if place is None:
-            sent = await self._announce()
+            sent = await self._announce(direct=direct)
             place = (sent.channel.id, sent.id)
             readdress(self._bot.engine.store, self._job, late_place=place)
         await self._bot.engine.store.settle()
         return self._message(*place)
 
-    async def _announce(self) -> discord.Message:
+    async def _announce(self, *, direct: bool) -> discord.Message:
         address = self._address
-        text = _("Your answer is ready.")
-        if address.private or address.channel_id is None:
+        done = self._job.state is JobState.DONE
+        text = _("Your answer is ready.") if done else _("Your request could not be answered.")
+        if direct or address.private or address.channel_id is None:
             channel = await self._bot.create_dm(discord.Object(address.user_id))
             return await channel.send(text, nonce=self._job.id, allowed_mentions=self._pings)
         return await self._send(address.channel_id, text)
@@ -112,11 +148,13 @@ class LatePost:
 
     async def _point_to(self, message: discord.PartialMessage) -> None:
         """Say in the interaction's message where the answer is, instead of a progress and a button of the past."""
-        place = f"{self._job.requester.guild_id or '@me'}/{message.channel.id}/{message.id}"
+        there = self._job.requester.guild_id if message.channel.id == self._address.channel_id else None
+        place = f"{there or '@me'}/{message.channel.id}/{message.id}"
+        await self._say_instead(_("The answer is here: {link}", link=f"https://discord.com/channels/{place}"))
+
+    async def _say_instead(self, text: str) -> None:
         try:
-            await self.edit_original(
-                content=_("The answer is here: {link}", link=f"https://discord.com/channels/{place}"), view=None
-            )
+            await self.edit_original(content=text, view=None)
         except TROUBLE as error:
             log.debug("the first message of job %s stays as it is: %s", self._job.id, error)
 

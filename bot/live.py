@@ -7,10 +7,9 @@ import contextlib
 from collections.abc import Callable
 
 from bot.jobs.job import Job, JobState, JobStatus
-from bot.posting import Posting
+from bot.posting import EDIT_EVERY_S, Posting
 from bot.views.progress import ProgressText
 
-EDIT_EVERY_S = 1.0
 _FIRST_LOOK_S = 0.1
 _LONG_WAIT_S = 2.0
 
@@ -30,7 +29,7 @@ async def _brief(job: Job) -> bool:
 
 
 async def _edit_on_change(job: Job, posting: Posting, wanted: Callable[[], bool]) -> bool:
-    """Edit the message when its text changes, at most about once a second."""
+    """Edit the message when its text changes, at most as often as the posting allows."""
     progress, shown = ProgressText(job), ""
     async for _status in job.follow():
         text = progress.text()
@@ -39,7 +38,7 @@ async def _edit_on_change(job: Job, posting: Posting, wanted: Callable[[], bool]
         if not (wanted() and await posting.progress(text)):
             return False
         shown = text
-        await _ended_within(job, EDIT_EVERY_S)
+        await _ended_within(job, posting.edit_every_s)
     return True
 
 

@@ -29,6 +29,9 @@ _MESSAGE_GONE = 10008
 _TOO_LARGE = 40005
 _STORE_S = 1.0
 _MAY_PASS = {401, 429}  # the bot's token was reset; too many requests
+EDIT_EVERY_S = 1.0
+_LATE_EDIT_EVERY_S = 60.0
+"""Edits with the bot's own token count against the same limit of the channel as answers do."""
 
 
 class Posting:
@@ -48,9 +51,16 @@ class Posting:
         """Return where the answer goes."""
         return Address.of_job(self._job)
 
+    @property
+    def edit_every_s(self) -> float:
+        """Return how often progress may be shown."""
+        return EDIT_EVERY_S if self._token_works else _LATE_EDIT_EVERY_S
+
     async def progress(self, text: str) -> bool:
         """Show how far the job is; return False when its message was deleted."""
         await self._bot.turns.next()
+        if self._job.state.final:
+            return True
         try:
             await self._show(text)
         except TROUBLE as error:

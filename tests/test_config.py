@@ -187,7 +187,7 @@ def test_settings_never_change() -> None:
 def test_a_missing_token_tells_how_to_get_one() -> None:
     with pytest.raises(ConfigError, match="Reset Token") as error:
         discord_token({})
-    assert "permissions=52224" in str(error.value)
+    assert "permissions=274877959168" in str(error.value)
 
 
 def test_a_token_is_not_shown() -> None:

@@ -16,6 +16,8 @@ from tests.jobs.samples import sample_job
 class _Message:
     """Keep what is shown."""
 
+    edit_every_s = 1.0
+
     def __init__(self) -> None:
         self.shown: list[str] = []
 

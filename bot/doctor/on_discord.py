@@ -15,7 +15,9 @@ from bot.doctor.check import Check, failed
 from bot.errors import ConfigError
 from bot.jobs.store import Store
 
-PERMISSIONS = discord.Permissions(view_channel=True, send_messages=True, embed_links=True, attach_files=True)
+PERMISSIONS = discord.Permissions(
+    view_channel=True, send_messages=True, send_messages_in_threads=True, embed_links=True, attach_files=True
+)
 """What the bot needs in a channel, and no more."""
 _SCOPES = ("bot", "applications.commands")
 _PRIVILEGED = {

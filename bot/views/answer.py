@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import discord
+
+from bot.views.text import cut
+
+_MOST_CHARS = 1_700
+"""What `as_text` returns at most: a mention and a note find room beside it in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +36,16 @@ class Answer:
         return [
             discord.File(io.BytesIO(f.data), filename=f.name, description=f.description or None) for f in self.files
         ]
+
+
+def as_text(answer: Answer) -> str:
+    """Return what an answer says without its files and the frame of its embeds, cut to fit a message."""
+    lines = [answer.text, *(line for embed in answer.embeds for line in _lines(embed))]
+    return cut("\n".join(filter(None, lines)), _MOST_CHARS)
+
+
+def _lines(embed: discord.Embed) -> Iterator[str | None]:
+    yield f"**{embed.title}**" if embed.title else None
+    yield embed.description
+    yield from (f"{field.name}: {field.value}" for field in embed.fields)
+    yield f"-# {embed.footer.text}" if embed.footer.text else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot.errors import JobCancelled, UserError
-from bot.live import EDIT_EVERY_S
+from bot.posting import EDIT_EVERY_S
 from bot.pulls import Pull
 from bot.texts import translate as _
 from bot.tree import TROUBLE, unexpected

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from simcord import ChannelHandle, Env, InteractionResult, MemberActor
 
+from bot.errors import OutOfMemory
+from bot.inference.pipeline import Failure
 from bot.inference.pipelines.imagine import ImagineRequest
 from tests.fakes.answers import png
 from tests.fakes.executor import FakeDevice
-from tests.fakes.seen import buttons, edits, message, posts, public_text
+from tests.fakes.seen import buttons, edits, embed, message, posts, public_text
 
 MINUTES = 60
 TOO_LARGE = "The answer is too large to upload here."
@@ -108,22 +110,83 @@ async def test_a_token_that_fails_early(
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, 50013), (403, 50001), (404, 10003)])
-async def test_where_the_bot_may_not_post_it_says_so_in_the_log(
-    late: InteractionResult,
-    env: Env,
-    device: FakeDevice,
-    caplog: pytest.LogCaptureFixture,
-    status: int,
-    code: int,
+async def test_where_the_bot_may_not_post_its_own_message_has_the_answer(
+    alice: MemberActor, late: InteractionResult, env: Env, device: FakeDevice, status: int, code: int
 ) -> None:
     env.inject_error("POST", "/channels/*/messages", status=status, code=code, times=None)
     await _finish(env, device)
-    job_id = device.batches[0].items[0].job_id
-    (record,) = [record for record in caplog.records if record.name.startswith("bot.")]
-    assert record.levelname == "WARNING"
-    assert job_id in record.getMessage()
-    assert public_text(late) == "Running…"
+    assert message(late).content == alice.mention
+    assert embed(late).description == "> a cat"
+    assert len(message(late).attachments) == 1
+    assert buttons(late) == []
+    assert len(posts(env)) == 1
     assert env.errors == []
+
+
+async def test_where_the_bot_may_not_answer_at_all_it_does_so_by_direct_message(
+    alice: MemberActor, channel: ChannelHandle, late: InteractionResult, env: Env, device: FakeDevice
+) -> None:
+    env.inject_error("POST", f"/channels/{channel.id}/messages", status=403, code=50013)
+    env.inject_error("PATCH", f"/channels/{channel.id}/messages/*", status=403, code=50013)
+    await _finish(env, device)
+    arrived = alice.user.dm_channel.last_message
+    assert arrived is not None
+    assert arrived.embeds[0].description == "> a cat"
+    assert public_text(late) == "I may not answer here, so I sent the answer by direct message."
+    assert buttons(late) == []
+
+
+async def test_an_answer_that_reaches_nobody_is_in_the_log_and_its_button_goes(
+    late: InteractionResult,
+    channel: ChannelHandle,
+    env: Env,
+    device: FakeDevice,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    env.inject_error("POST", "/channels/*/messages", status=403, code=50007, times=None)
+    env.inject_error("PATCH", f"/channels/{channel.id}/messages/*", status=403, code=50013)
+    await _finish(env, device)
+    job_id = device.batches[0].items[0].job_id
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert job_id in record.getMessage()
+    assert public_text(late) == "I may not answer here. Ask a moderator to let me send messages, then ask again."
+    assert buttons(late) == []
+    assert env.errors == []
+
+
+async def test_a_cancelled_job_pings_nobody(
+    alice: MemberActor, late: InteractionResult, env: Env, device: FakeDevice
+) -> None:
+    await alice.click(message(late), label="Cancel")
+    await env.settle()
+    assert public_text(late) == "Cancelled."
+    assert buttons(late) == []
+    assert posts(env) == []
+    device.release()
+
+
+async def test_a_failure_is_not_announced_as_an_answer(
+    alice: MemberActor, channel: ChannelHandle, late: InteractionResult, env: Env, device: FakeDevice
+) -> None:
+    device.answers(Failure(OutOfMemory("There is no room for this.")))
+    await _finish(env, device)
+    (body,) = posts(env)
+    assert body["content"] == f"{alice.mention} Your request could not be answered."
+    assert channel.last_message is not None
+    assert channel.last_message.content == f"{alice.mention} There is no room for this."
+    assert public_text(late).startswith("The answer is here: ")
+
+
+async def test_progress_without_the_token_comes_once_a_minute(
+    late: InteractionResult, env: Env, device: FakeDevice
+) -> None:
+    for step in range(1, 5):
+        device.progress(step, 9)
+        await env.advance_time(14)
+    assert public_text(late).endswith("step 1 of 9")
+    await env.advance_time(5)
+    assert public_text(late).endswith("step 4 of 9")
+    await _finish(env, device)
 
 
 async def test_closed_direct_messages_are_no_crash(
@@ -164,9 +227,9 @@ async def test_too_large_for_the_channel_is_said_by_the_bot(
     assert public_text(late) == f"The answer is here: {channel.last_message.jump_url}"
 
 
-@pytest.mark.usefixtures("late")
-async def test_where_the_bot_may_not_attach_files_the_asker_is_told_too(
+async def test_what_may_not_be_shown_as_it_is_comes_as_text(
     alice: MemberActor,
+    late: InteractionResult,
     channel: ChannelHandle,
     env: Env,
     device: FakeDevice,
@@ -175,7 +238,11 @@ async def test_where_the_bot_may_not_attach_files_the_asker_is_told_too(
     env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50013)
     await _finish(env, device)
     assert channel.last_message is not None
-    assert channel.last_message.content == f"{alice.mention} I may not attach files here. Ask a moderator to allow it."
+    assert channel.last_message.content == (
+        f"{alice.mention} \n> a cat\nSeed: 7\nSteps: 4\nGuidance: 7.5\nScheduler: Euler\nSize: 64×64\nTime: 1.2 s\n"
+        "-# fake@1\n-# I can't show all of it here. Ask a moderator to allow me “Attach Files”, “Embed Links”."
+    )
+    assert public_text(late) == f"The answer is here: {channel.last_message.jump_url}"
     assert "50013" in caplog.text
 
 

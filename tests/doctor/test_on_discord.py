@@ -48,7 +48,7 @@ async def test_everything_is_right(server: DiscordServer, tmp_path: Path) -> Non
 
 async def test_the_invitation_asks_for_what_is_needed_and_no_more(server: DiscordServer) -> None:
     link = (await checks())["invitation"].text
-    assert "client_id=11&scope=bot+applications.commands&permissions=52224" in link
+    assert "client_id=11&scope=bot+applications.commands&permissions=274877959168" in link
     server.application = {"bot_require_code_grant": True}
     assert (await checks())["invitation"].state == "warning"
 
