@@ -32,9 +32,13 @@ _SECRETS = {"token", "discord_token", "hf_token", "password", "secret"}
 
 
 class DiscordSettings(Frozen):
-    """Set up the connection to Discord. Without guilds, commands are registered everywhere."""
+    """Set up the connection to Discord. Without guilds, commands are registered everywhere.
+
+    `blocked` are people and guilds that aren't served.
+    """
 
     guilds: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    blocked: tuple[Annotated[int, Field(ge=1)], ...] = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
@@ -53,17 +57,26 @@ def _roles_differ(tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
 
 
 class QueueSettings(Frozen):
-    """Bound the queue. Times are in seconds; `guest_share` is of the time that an image takes."""
+    """Bound the queue. Times are in seconds; `guest_share` is of the time that an image takes.
+
+    `per_user_total` is for all guilds together; 0 stands for twice `per_user`.
+    """
 
     capacity: int = Field(default=1_000, ge=1)
     per_guild: int = Field(default=300, ge=1)
     per_user: int = Field(default=20, ge=1)
+    per_user_total: int = Field(default=0, ge=0)
     expire_s: float = Field(default=3_600, gt=0)
     batch_s: float = Field(default=1.0, gt=0)
     guest_share: float = Field(default=0.3, ge=0, le=0.9)
     job_timeout_s: float = Field(default=600, gt=0)
     shutdown_grace_s: float = Field(default=10, ge=0)
     tiers: Annotated[tuple[Tier, ...], AfterValidator(_roles_differ)] = ()
+
+    @property
+    def most_of_person(self) -> int:
+        """Return how many jobs one person may have in all guilds together."""
+        return self.per_user_total or 2 * self.per_user
 
     def weight(self, roles: Iterable[int]) -> float:
         """Return the share of the devices that a member with these roles has: the highest of their tiers, or 1.0."""

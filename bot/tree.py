@@ -41,7 +41,21 @@ class Tree(app_commands.CommandTree["Bot"]):
         self._seen[interaction.id] = None
         if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
-        return True
+        return await self._serves(interaction)
+
+    async def _serves(self, interaction: discord.Interaction[Bot]) -> bool:
+        """Refuse whom the host blocked, and everybody outside the servers that the host chose, if any."""
+        chosen = interaction.client.settings.discord
+        if {interaction.user.id, interaction.guild_id} & set(chosen.blocked):
+            refusal = UserError("You can't use this bot: its host has blocked you or this server.")
+        elif chosen.guilds and interaction.guild_id not in chosen.guilds:
+            refusal = UserError("This bot only works in the servers that its host has chosen.")
+        else:
+            return True
+        if interaction.type is discord.InteractionType.autocomplete:
+            return False
+        await tell(interaction, refusal)
+        return False
 
     async def on_error(self, interaction: discord.Interaction[Bot], error: app_commands.AppCommandError, /) -> None:
         """Tell the person what went wrong."""

@@ -49,7 +49,10 @@ async def check_discord(settings: Settings, store: Store) -> list[Check]:
     try:
         async with asyncio.timeout(check.LIMIT_S), _Visitor(engine=engine, settings=settings) as bot:
             await bot.login(token)
-            return [*_application(bot), *[await _commands(bot, guild) for guild in settings.discord.guilds or (0,)]]
+            return [
+                *_application(bot, settings),
+                *[await _commands(bot, guild) for guild in settings.discord.guilds or (0,)],
+            ]
     except discord.LoginFailure:
         return [Check(_TOKEN, "error", "Discord refuses it.", f"Reset it at {_PORTAL} and set DISCORD_TOKEN anew.")]
     except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
@@ -66,7 +69,7 @@ def _unreachable(error: Exception) -> Check:
     return Check(_TOKEN, "error", text, f"{advice} Then try again.")
 
 
-def _application(bot: Bot) -> list[Check]:
+def _application(bot: Bot, settings: Settings) -> list[Check]:
     info, user = bot.application, bot.user
     assert info is not None  # noqa: S101 - there since the login
     assert user is not None  # noqa: S101
@@ -75,6 +78,10 @@ def _application(bot: Bot) -> list[Check]:
         text = "The application's commands are sent to an address on the web, so the bot never hears of them."
         advice = f"Empty “Interactions Endpoint URL” at {_PORTAL}/{info.id}/information ."
         checks.append(Check("interactions", "error", text, advice))
+    if info.bot_public and not settings.discord.guilds:
+        text = "Anybody can add the bot to their own server and use this machine."
+        advice = f"Switch “Public Bot” off at {_PORTAL}/{info.id}/bot , or list your servers as guilds in [discord]."
+        checks.append(Check("who may add it", "warning", text, advice))
     return checks
 
 

@@ -31,6 +31,8 @@ class _Limit(NamedTuple):
 class Admission:
     """Hold every job from when it is taken until it ends, within the limits for a person, a guild and all.
 
+    A person has a limit in each guild, and one in all guilds together.
+
     `ends_in_s` returns the seconds until a job should end, None when that isn't known.
     """
 
@@ -71,9 +73,10 @@ class Admission:
             if not self._held[key]:
                 del self._held[key]
 
-    def _limits_of(self, requester: Requester) -> tuple[_Limit, _Limit, _Limit]:
+    def _limits_of(self, requester: Requester) -> tuple[_Limit, ...]:
         return (
             _Limit(_person(requester), self._limits.per_user, *_PERSON_FULL),
+            _Limit(_person_anywhere(requester), self._limits.most_of_person, *_PERSON_FULL_ANYWHERE),
             _Limit(_guild(requester), self._limits.per_guild, *_GUILD_FULL),
             _Limit(_ALL, self._limits.capacity, *_ALL_FULL),
         )
@@ -86,13 +89,17 @@ class Admission:
         return Refused(limit.for_a_while, limit=limit.most, wait=spoken(wait_s), retry_after_s=wait_s)
 
 
-def _keys(requester: Requester) -> tuple[Hashable, Hashable, Hashable]:
-    """Return what a job counts under: its person in its guild, its guild, and everybody."""
-    return _person(requester), _guild(requester), _ALL
+def _keys(requester: Requester) -> tuple[Hashable, ...]:
+    """Return what a job counts under: its person in its guild and anywhere, its guild, and everybody."""
+    return _person(requester), _person_anywhere(requester), _guild(requester), _ALL
 
 
 def _person(requester: Requester) -> Hashable:
     return ("person", guild_key(requester), requester.user_id)
+
+
+def _person_anywhere(requester: Requester) -> Hashable:
+    return ("person anywhere", requester.user_id)
 
 
 def _guild(requester: Requester) -> Hashable:
@@ -102,6 +109,10 @@ def _guild(requester: Requester) -> Hashable:
 _PERSON_FULL = (
     "At most {limit} of your jobs can wait or run here. Try again in {wait}, or stop one with /cancel.",
     "At most {limit} of your jobs can wait or run here. Try again when one is done, or stop one with /cancel.",
+)
+_PERSON_FULL_ANYWHERE = (
+    "At most {limit} of your jobs can wait or run in all servers together. Try again in {wait}.",
+    "At most {limit} of your jobs can wait or run in all servers together. Try again when one is done.",
 )
 _GUILD_FULL = (
     "At most {limit} of this server's jobs can wait or run. Try again in {wait}.",

@@ -53,6 +53,15 @@ async def test_the_invitation_asks_for_what_is_needed_and_no_more(server: Discor
     assert (await checks())["invitation"].state == "warning"
 
 
+async def test_a_bot_that_anybody_may_add(server: DiscordServer, tmp_path: Path) -> None:
+    server.application = {"bot_public": True}
+    found = (await checks())["who may add it"]
+    assert found.state == "warning"
+    assert "Public Bot" in found.advice
+    (tmp_path / "config.toml").write_text(f"[discord]\nguilds = [{GUILD}]\n", encoding="utf-8")
+    assert "who may add it" not in await checks()
+
+
 async def test_a_refused_token(server: DiscordServer) -> None:
     server.refuses = True
     found = await checks()

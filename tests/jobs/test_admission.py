@@ -69,6 +69,18 @@ def test_limits_count_people_and_guilds_alone() -> None:
         admission.check(sample_job(guild=None))
 
 
+@pytest.mark.parametrize(("limits", "most"), [({"per_user_total": 1}, 1), ({"per_user": 1}, 2)])
+def test_a_person_has_a_limit_in_all_guilds_together(limits: dict[str, int], most: int) -> None:
+    admission = _full(**limits)
+    for guild in range(most):
+        admission.hold(sample_job(guild=guild))
+    for elsewhere in (most, None):
+        assert str(_refusal(admission, sample_job(guild=elsewhere))) == (
+            f"At most {most} of your jobs can wait or run in all servers together. Try again when one is done."
+        )
+    admission.check(sample_job(user=2, guild=most))
+
+
 def test_a_released_job_leaves_room_and_no_trace() -> None:
     admission = _full(per_user=1)
     job = sample_job()

@@ -12,7 +12,7 @@ _numbers = itertools.count()
 SELF = {"id": str(APPLICATION), "username": "hubcord", "discriminator": "0", "avatar": None, "bot": True}
 APPLICATION_INFO = {
     "id": str(APPLICATION), "name": "hubcord", "description": "", "icon": None, "summary": "", "verify_key": "",
-    "bot_public": True, "bot_require_code_grant": False, "team": None, "flags": 0,
+    "bot_public": False, "bot_require_code_grant": False, "team": None, "flags": 0,
 }  # fmt: skip
 _EVERYONE = {
     "id": str(GUILD), "name": "@everyone", "permissions": "52224", "position": 0, "color": 0, "hoist": False,
