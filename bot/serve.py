@@ -26,6 +26,7 @@ from bot.jobs.lock import alone_with
 
 log = logging.getLogger(__name__)
 _LAST_WORD_S = 2.0
+_TALKATIVE = ("aiosqlite", "discord.gateway", "discord.webhook")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -35,6 +36,7 @@ async def serve(config: Path | None) -> None:
     token = discord_token()
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody is spoken to here
     discord.utils.setup_logging(level=logging.getLevelNamesMapping()[settings.discord.log_level])
+    _keep_tokens_out_of_the_log()
     if config is None and not DEFAULT_FILE.is_file():
         log.info("there is no %s here: the bundled models are used", DEFAULT_FILE)
     stopped = _stop_at_signals()
@@ -86,6 +88,12 @@ async def _engine(settings: Settings) -> AsyncIterator[tuple[Engine, Bot]]:
             yield engine, Bot(engine=engine, settings=settings, unanswered=unanswered)
     finally:
         await engine.close()
+
+
+def _keep_tokens_out_of_the_log() -> None:
+    """Silence what would log interactions with the tokens that answer them: as events, in addresses and in rows."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.getLogger().level, logging.INFO))
 
 
 def _stop_at_signals() -> asyncio.Event:

@@ -27,12 +27,15 @@ _POSTGRESQL: dict[str, Any] = {  # in seconds: a server that doesn't answer coun
 
 
 def make_database(url: str | URL) -> AsyncEngine:
-    """Return SQLAlchemy's engine; it connects when it is first used."""
+    """Return SQLAlchemy's engine; it connects when it is first used.
+
+    What is stored holds the tokens that answer interactions, and what people asked: its errors don't quote it.
+    """
     url = make_url(url)
     if url.get_backend_name() != "sqlite":
         options = _POSTGRESQL if url.get_driver_name() == "asyncpg" else {}
-        return create_async_engine(url, pool_pre_ping=True, connect_args=options)
-    database = create_async_engine(url)
+        return create_async_engine(url, pool_pre_ping=True, connect_args=options, hide_parameters=True)
+    database = create_async_engine(url, hide_parameters=True)
     sa.event.listen(database.sync_engine, "connect", _set_up_sqlite)
     sa.event.listen(database.sync_engine, "begin", _begin)
     return database
@@ -49,6 +52,11 @@ def check_folder(path: Path | None) -> None:
     """Raise UserError when SQLite couldn't make its file: its driver's thread may outlive a connection that failed."""
     if path is not None and not os.access(path.absolute().parent, os.W_OK):
         raise UserError("The job store can't be opened: there is no folder for {path} to write in.", path=path)
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says first: SQLAlchemy adds the statement and a link, PostgreSQL what is in the row."""
+    return str(error).partition("\n")[0]
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

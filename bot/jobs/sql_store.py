@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.errors import UserError
 from bot.jobs import codec
-from bot.jobs.database import check_folder, make_database, sqlite_file
+from bot.jobs.database import check_folder, first_line, make_database, sqlite_file
 from bot.jobs.job import Job
 from bot.jobs.migration import migrate, version_of
 from bot.jobs.rows import read_job
@@ -142,13 +142,8 @@ class SqlStore:
             async with self._engine.connect() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
-            raise UserError("The job store can't be {done}: {why}", done=done, why=_short(error)) from error
+            raise UserError("The job store can't be {done}: {why}", done=done, why=first_line(error)) from error
 
 
 def _address(job: Job) -> str | None:
     return None if job.reply_to is None else json.dumps(dict(job.reply_to))
-
-
-def _short(error: Exception) -> str:
-    """Return an error's first line: SQLAlchemy adds the statement and a link."""
-    return str(error).partition("\n")[0]

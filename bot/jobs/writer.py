@@ -16,6 +16,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.errors import UserError
+from bot.jobs.database import first_line
 
 log = logging.getLogger(__name__)
 _UNFIT = (IntegrityError, DataError)
@@ -144,9 +145,9 @@ class Writer:
         """Commit a group; one of its writes that no database would take is left out."""
         try:
             await self._commit_at_last(group)
-        except _UNFIT:
+        except _UNFIT as error:
             if len(group) == 1:
-                log.exception("a change can't be written to the job store")
+                log.error("a change can't be written to the job store: %s", first_line(error))  # noqa: TRY400
                 group[0].fail()
                 return
             for write in group:
@@ -164,7 +165,8 @@ class Writer:
             except _UNFIT:
                 raise
             except _TROUBLE as error:
-                log.error("the job store can't be written, trying again in %.0f s: %s", pause_s, error)  # noqa: TRY400
+                why = first_line(error)
+                log.error("the job store can't be written, trying again in %.0f s: %s", pause_s, why)  # noqa: TRY400
             self._refuse_all(group)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

@@ -82,6 +82,7 @@ async def test_no_token_is_written_anywhere(
         assert await asyncio.wait_for(bot.wait(), 30) == 0
         assert ("_HubHandler", HF_TOKEN) in hub.tokens
     written = hubcord.written()
+    assert token.encode() not in written["said.txt"]
     assert b"DEBUG" in written["said.txt"]
     assert b"org/gated@" in written["said.txt"]
     assert "hubcord.db" in written
