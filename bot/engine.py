@@ -61,7 +61,6 @@ class Engine:
         """Open the store and the devices; return the jobs of the last run that still need an answer."""
         await self.store.open()
         self._dispatcher.outlook.estimator = Estimator(await self.store.value(_ESTIMATES))
-        self._dispatcher.outlook.devices = len(self.executor.devices)
         await self.executor.start(self._dispatcher.dispatch)
         jobs = await self.store.unanswered()
         for job in jobs:

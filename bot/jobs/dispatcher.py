@@ -68,6 +68,7 @@ class Dispatcher:
             self._queue,
             runs=self._runs,
             running=self._running,
+            devices=lambda: sum(device.available for device in self._usable_devices()),
             rows=lambda job: tasks[job.task].max_rows,
             guest_share=limits.guest_share,
         )
@@ -168,7 +169,11 @@ class Dispatcher:
         self._invite_guests()
 
     def _free_devices(self) -> list[DeviceHandle]:
-        return [d for d in self._executor.devices if d.available and d.name not in self._runs]
+        return [d for d in self._usable_devices() if d.available and d.name not in self._runs]
+
+    def _usable_devices(self) -> Sequence[DeviceHandle]:
+        """Return the devices that can be opened, as far as one knows; all if there is none."""
+        return [d for d in self._executor.devices if not d.in_doubt] or self._executor.devices
 
     def _busy_devices(self) -> list[DeviceHandle]:
         return [run.device for run in self._runs.values()]
@@ -292,13 +297,17 @@ class Dispatcher:
             self._finish(job, JobState.FAILED, error=self.failures.hear(job.id, outcome))
 
     def _after_death(self, run: Run, death: WorkerDied) -> None:
-        """Put the jobs of a lost worker back once; fail one that was running at two deaths."""
+        """Put the jobs of a lost worker back once; fail one that was running at two deaths.
+
+        That a device can't be opened is no fault of the jobs, while there is another for them.
+        """
+        blameless = not death.started and any(not device.in_doubt for device in self._executor.devices)
         for job in reversed(run.jobs.values()):
             del self._running[job.id]
             self._queue.charge(job.requester, -job.charged_s)
-            job.attempts += not run.computing
+            job.attempts += not (run.computing or blameless)
             if self.closing:
-                job.attempts -= 1
+                job.attempts -= not blameless
                 job.update(state=JobState.QUEUED)
                 self._save(job)
             elif job.attempts >= MAX_ATTEMPTS:

@@ -25,7 +25,14 @@ class DeviceHandle(Protocol):
 
     @property
     def available(self) -> bool:
-        """Say whether a batch can be run now; not so after a death, until the worker is started again."""
+        """Say whether a batch can be run now; not so after a death, until there is another worker."""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Say whether the last worker died before its device was open, and none has opened it since.
+
+        Such a device is available all the same, for when there is no other.
+        """
 
     @property
     def loaded(self) -> Mapping[str, int]:
@@ -44,7 +51,7 @@ class DeviceHandle(Protocol):
     async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
         """Run a batch; every job of it is answered by an event before this returns.
 
-        Raise WorkerDied when the worker was lost, after which the next call starts a new one.
+        Raise WorkerDied when the worker was lost. The device isn't available then, until there is another worker.
         """
 
     def cancel(self, job_id: str) -> None:

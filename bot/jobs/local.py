@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from bot.inference.messages import Batch, BatchItem, BatchReport, Event
 from bot.inference.worker import WorkerOptions
 from bot.jobs.drafts import Drafts
 from bot.jobs.executor import WorkerDied
+from bot.jobs.flights import Flight
 from bot.jobs.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,7 @@ _FIRST_BACKOFF_S = 0.5
 _MAX_BACKOFF_S = 60.0
 _HEALTHY_AFTER_S = 60.0
 _LOOK_AGAIN_S = 5.0
+_KILL_S = 10.0
 _OPENING_S = 300.0
 """How long a worker may take to import torch and open its device; it can't say anything meanwhile."""
 
@@ -55,17 +58,20 @@ class LocalExecutor:
 class LocalDevice:
     """Drive one worker process, and start another one when it dies, later each time it dies young.
 
-    It isn't `available` from a death until the next life; `on_available` is called when that begins.
+    It isn't `available` from a death until the next worker has opened the device; `on_available` is called then. While
+    it is `in_doubt` that this will ever be, it is available as soon as there is a worker.
     """
 
     def __init__(self, options: WorkerOptions, *, name: str, job_timeout_s: float) -> None:
         self.name = name
         self.available = True
+        self.in_doubt = False
         self.on_available: Callable[[], None] = lambda: None
         self._options = options
         self._job_timeout_s = job_timeout_s
         self._worker: WorkerProcess | None = None
         self._drafts = Drafts()
+        self._opening: asyncio.Task[None] | None = None
         self._reviving: asyncio.Task[None] | None = None
         self._backoff_s = 0.0
         self._closing = False
@@ -88,7 +94,8 @@ class LocalDevice:
 
     def start(self) -> WorkerProcess:
         """Spawn the worker process."""
-        self._worker = WorkerProcess(self._options, name=self.name, on_death=self._on_death)
+        self._worker = WorkerProcess(self._options, name=self.name, on_open=self._on_open, on_death=self._on_death)
+        self._opening = asyncio.create_task(self._watch_opening(self._worker))
         return self._worker
 
     async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
@@ -121,38 +128,79 @@ class LocalDevice:
         """Stop the worker."""
         self._closing = True
         self._drafts.clear()
-        if self._reviving is not None:
-            self._reviving.cancel()
+        for task in (self._opening, self._reviving):
+            if task is not None:
+                task.cancel()
         if self._worker is not None:
             await self._worker.stop(_STOP_GRACE_S)
 
+    def _on_open(self) -> None:
+        self.in_doubt = False
+        self._be_available()
+
+    def _be_available(self) -> None:
+        self.available = True
+        self.on_available()
+
     def _on_death(self) -> None:
-        if self._worker is not None and not self._closing:
-            self.available = False
-            self._reviving = asyncio.create_task(self._revive(self._worker))
+        if self._worker is None or self._closing:
+            return
+        self.available, self.in_doubt = False, self._worker.hello is None
+        self._reviving = asyncio.create_task(self._revive(self._worker))
 
     async def _revive(self, worker: WorkerProcess) -> None:
         """Note the death and start anew, after a longer wait if this life was short, too."""
         log.error("the worker of %s died (exit code %s)", self.name, await worker.join())
         young = time.monotonic() - worker.born_at < _HEALTHY_AFTER_S
-        self._backoff_s = min(max(2 * self._backoff_s, _FIRST_BACKOFF_S), _MAX_BACKOFF_S) if young else 0.0
+        self._backoff_s = self._longer_s() if young else 0.0
         await asyncio.sleep(self._backoff_s)
-        self.start()
-        self.available = True
-        self.on_available()
+        await self._start_at_last()
+        if self.in_doubt:
+            self._be_available()
 
-    async def _watch(self, worker: WorkerProcess, report: asyncio.Future[BatchReport]) -> BatchReport:
-        """Wait for the report; kill a worker that says nothing for too long."""
+    async def _start_at_last(self) -> None:
+        """Spawn the worker process, again and again while the machine has no room for it."""
         while True:
-            limit_s = self._job_timeout_s if worker.hello else max(self._job_timeout_s, _OPENING_S)
-            silent_s = time.monotonic() - worker.heard_at
-            done, _ = await asyncio.wait([report], timeout=min(max(limit_s - silent_s, 0.01), _LOOK_AGAIN_S))
-            if done:
-                return report.result()
-            if time.monotonic() - worker.heard_at >= limit_s:
-                log.error("the worker of %s was silent for %.0f s: restarting it", self.name, limit_s)
-                worker.kill()
-                return await report  # it fails when the process is gone
+            try:
+                self.start()
+            except (OSError, RuntimeError) as error:  # RuntimeError: no more threads
+                self._backoff_s = self._longer_s()
+                log.error("no worker of %s can be started, next try in %.0f s: %s", self.name, self._backoff_s, error)  # noqa: TRY400
+            else:
+                return
+            await asyncio.sleep(self._backoff_s)
+
+    def _longer_s(self) -> float:
+        return min(max(2 * self._backoff_s, _FIRST_BACKOFF_S), _MAX_BACKOFF_S)
+
+    async def _watch_opening(self, worker: WorkerProcess) -> None:
+        """End a worker that neither opens its device nor dies."""
+        limit_s = max(self._job_timeout_s, _OPENING_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(worker.opened_or_dead.wait(), limit_s)
+            return
+        await self._end(worker, limit_s)
+
+    async def _watch(self, worker: WorkerProcess, flight: Flight) -> BatchReport:
+        """Wait for the report; end a worker that says nothing of the batch for too long."""
+        while True:
+            limit_s = self._job_timeout_s if worker.hello else float("inf")
+            timeout_s = min(max(limit_s - flight.silent_s, 0.01), _LOOK_AGAIN_S)
+            done, _ = await asyncio.wait([flight.report], timeout=timeout_s)
+            if not done and flight.silent_s >= limit_s:
+                await self._end(worker, limit_s)
+            if flight.report.done():
+                return flight.report.result()
+
+    async def _end(self, worker: WorkerProcess, silent_s: float) -> None:
+        """Kill a silent worker; take one for dead that the system can't end."""
+        log.error("the worker of %s was silent for %.0f s: restarting it", self.name, silent_s)
+        worker.kill()
+        try:
+            await asyncio.wait_for(worker.dead.wait(), _KILL_S)
+        except TimeoutError:
+            log.error("process %s can't be killed: it is left behind", worker.process.pid)  # noqa: TRY400
+            worker.give_up()
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -20,8 +20,8 @@ _REST = 20.0
 class Outlook:
     """Forecast what the devices will do with the queue.
 
-    `runs` are the batches of the devices, `running` those that jobs run in, by the job's id. `rows` returns the most
-    rows that a job's batch may have.
+    `runs` are the batches of the devices, `running` those that jobs run in, by the job's id. `devices` returns how many
+    devices there are for jobs, `rows` the most rows that a job's batch may have.
     """
 
     def __init__(
@@ -30,14 +30,15 @@ class Outlook:
         *,
         runs: Mapping[str, Run],
         running: Mapping[str, Run],
+        devices: Callable[[], int],
         rows: Callable[[Job], int],
         guest_share: float,
     ) -> None:
         self.estimator = Estimator()
-        self.devices = 0
         self._queue = queue
         self._runs = runs
         self._running = running
+        self._devices = devices
         self._rows = rows
         self._guest_share = guest_share
         self._due: asyncio.TimerHandle | None = None
@@ -55,7 +56,7 @@ class Outlook:
             return
         started = time.monotonic()
         forecast = Forecast(
-            free_in_s([run.remaining_s for run in self._runs.values()], self.devices),
+            free_in_s([run.remaining_s for run in self._runs.values()], self._devices()),
             seconds=self._known_s,
             rows=self._rows,
             guests_in_s=self._guests_in_s(),

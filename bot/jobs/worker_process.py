@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import multiprocessing
 import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -30,6 +29,7 @@ from bot.inference.messages import (
 )
 from bot.inference.worker import WorkerOptions, worker_main
 from bot.jobs.executor import WorkerDied
+from bot.jobs.flights import Flight, Flights
 
 log = logging.getLogger(__name__)
 _JOIN_S = 2.0
@@ -38,52 +38,45 @@ _Message = Run | Prepare | Forget | Cancel | Stop
 _Outbox = queue.SimpleQueue[Sequence[_Message] | None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Flight:
-    """Remember a batch that the worker has: who waits for its report, and who hears of its events."""
-
-    report: asyncio.Future[BatchReport]
-    on_event: Callable[[Event], None]
-
-
 class WorkerProcess:
     """Spawn a worker process and exchange messages with it.
 
-    One thread sends, since a pipe whose reader hangs blocks; one listens. `dead` is set when the process is gone,
-    `heard_at` is when it last said something (monotonic seconds), `hello` what it said when its device was open.
+    One thread sends, since a pipe whose reader hangs blocks; one listens. `dead` is set when the process is gone, or
+    given up; then `on_death` is called. `hello` is what it said when its device was open; then `on_open` is called.
     `loaded` are the models in its memory, with their bytes; `ahead` the jobs whose requests it has already.
     """
 
-    def __init__(self, options: WorkerOptions, *, name: str, on_death: Callable[[], None]) -> None:
+    def __init__(
+        self, options: WorkerOptions, *, name: str, on_open: Callable[[], None], on_death: Callable[[], None]
+    ) -> None:
         ours, theirs = _spawn.Pipe()
         name = f"hubcord-{name}"
         self.process = _spawn.Process(target=worker_main, args=(theirs, options), name=name, daemon=True)
         self.process.start()
         theirs.close()
         self.dead = asyncio.Event()
+        self.opened_or_dead = asyncio.Event()
+        self._on_open = on_open
         self._on_death = on_death
         self.hello: Hello | None = None
         self.loaded: Mapping[str, int] = {}
         self.ahead: set[str] = set()
-        self.born_at = self.heard_at = time.monotonic()
+        self.born_at = time.monotonic()
         self._outbox: _Outbox = queue.SimpleQueue()
         self._gathered: list[_Message] = []
-        self._flights: dict[int, _Flight] = {}
-        self._numbers = itertools.count()
+        self._flights = Flights()
         loop = asyncio.get_running_loop()
         threading.Thread(target=_send, args=(ours, self._outbox), name=f"{name}-send", daemon=True).start()
         threading.Thread(target=listen, args=(self._hear, ours, loop), name=f"{name}-listen", daemon=True).start()
 
-    def run(self, batch: Batch, on_event: Callable[[Event], None]) -> asyncio.Future[BatchReport]:
-        """Hand over a batch; the future gets its report, or WorkerDied."""
-        number, flight = next(self._numbers), _Flight(asyncio.get_running_loop().create_future(), on_event)
-        self._flights[number] = flight
-        self.heard_at = time.monotonic()
+    def run(self, batch: Batch, on_event: Callable[[Event], None]) -> Flight:
+        """Hand over a batch; its flight gets the report, or WorkerDied."""
+        number, flight = self._flights.add(on_event)
         if self.dead.is_set():
-            self._fail()
+            self._flights.fail(self._death())
         else:
             self._put(Run(number, self._without_known(batch)))
-        return flight.report
+        return flight
 
     def prepare(self, task: str, item: BatchItem) -> None:
         """Send a job ahead, so that it is ready when its turn comes."""
@@ -105,6 +98,14 @@ class WorkerProcess:
         """End the process at once."""
         with contextlib.suppress(OSError, ValueError):
             self.process.kill()
+
+    def give_up(self) -> None:
+        """Take the process for dead, which it may be as soon as the system lets it."""
+        if not self.dead.is_set():
+            self.dead.set()
+            self.opened_or_dead.set()
+            self._on_death()
+            self._flights.fail(self._death())
 
     async def stop(self, grace_s: float) -> None:
         """Ask the process to end, then make it. One that computes isn't waited for."""
@@ -139,35 +140,27 @@ class WorkerProcess:
 
     def _hear(self, message: Any) -> None:
         """Take a message of the process; None says that it ended."""
-        self.heard_at = time.monotonic()
         if message is None:
-            self.dead.set()
-            self._on_death()
-            self._fail()
+            self.give_up()
+        elif self.dead.is_set():
+            return
         elif isinstance(message, Hello):
             self.hello = message
+            self.opened_or_dead.set()
+            self._flights.heard()
+            self._on_open()
         elif isinstance(message, Unloaded):
             self.loaded = message.loaded
         else:
             self._pass_on(*message)
 
     def _pass_on(self, number: int, events: Sequence[Event | BatchReport]) -> None:
-        flight = self._flights[number]
-        for event in events:
-            if not isinstance(event, BatchReport):
-                flight.on_event(event)
-                continue
-            self.loaded = event.loaded
-            del self._flights[number]
-            if not flight.report.done():
-                flight.report.set_result(event)
+        if isinstance(report := events[-1], BatchReport):
+            self.loaded = report.loaded
+        self._flights.hear(number, events)
 
-    def _fail(self) -> None:
-        for flight in self._flights.values():
-            if not flight.report.done():
-                flight.report.set_exception(WorkerDied(started=self.hello is not None))
-                flight.report.exception()  # who waited may have gone: then nobody needs to hear of it
-        self._flights.clear()
+    def _death(self) -> WorkerDied:
+        return WorkerDied(started=self.hello is not None)
 
 
 def _send(connection: Connection, outbox: _Outbox) -> None:

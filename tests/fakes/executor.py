@@ -19,7 +19,8 @@ class FakeDevice:
 
     `waiting` is put around the wait of a held batch. `deaths` is how many more times the worker dies, `seconds` what a
     batch is said to take. One that doesn't `start` goes on loading models until it is told to.
-    A device that doesn't `obey` runs cancelled jobs on until it is released.
+    A device that doesn't `obey` runs cancelled jobs on until it is released. One that doesn't `open` has workers that
+    die of every batch, before they could begin.
     """
 
     def __init__(self, name: str = "cpu") -> None:
@@ -27,6 +28,8 @@ class FakeDevice:
         self.loaded: dict[str, int] = {}
         self.budget_bytes: int | None = None
         self.available = True
+        self.in_doubt = False
+        self.on_available: Callable[[], None] = lambda: None
         self.prepared: list[str] = []
         self.forgotten: list[str] = []
         self.batches: list[Batch] = []
@@ -35,6 +38,7 @@ class FakeDevice:
         self.seconds = 0.01
         self.obeys = True
         self.starts = True
+        self.opens = True
         self.waiting: Callable[[Awaitable[Any]], Awaitable[Any]] = lambda wait: wait
         self._held = False
         self._woken = asyncio.Event()
@@ -83,13 +87,15 @@ class FakeDevice:
         """Run a batch."""
         self.batches.append(batch)
         self._on_event = on_event
+        if not self.opens:
+            raise self._death(started=False)
         if self.starts:
             on_event(Started())
         while self._held and not self._stopped(batch):
             await self.waiting(self._woken.wait())
         if self.deaths:
             self.deaths -= 1
-            raise WorkerDied
+            raise self._death(started=True)
         self.loaded |= {item.request.model: 1 for item in batch.items if item.request}
         for item in batch.items:
             on_event(Answered(item.job_id, self._outcome(item), self.seconds / len(batch.items)))
@@ -108,6 +114,16 @@ class FakeDevice:
             return Failure(JobCancelled("Cancelled."))
         assert item.request is not None
         return self._next.popleft() if self._next else answer(item.request)
+
+    def _death(self, *, started: bool) -> WorkerDied:
+        """Lose the worker; the next one is there after the present round of the event loop."""
+        self.available, self.in_doubt = False, not started
+        asyncio.get_running_loop().call_soon(self._revive)
+        return WorkerDied(started=started)
+
+    def _revive(self) -> None:
+        self.available = True
+        self.on_available()
 
     def _wake(self) -> None:
         self._woken.set()
@@ -129,6 +145,8 @@ class FakeExecutor:
     async def start(self, on_available: Callable[[], None]) -> None:
         """Remember what is called when a device comes back."""
         self.on_available = on_available
+        for device in self._devices:
+            device.on_available = on_available
 
     async def close(self) -> None:
         """Note that it was closed."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from bot.engine import Engine
+from bot.errors import UserError
 from bot.inference.messages import Progress
 from bot.inference.pipelines.imagine import ImagineRequest
 from bot.inference.pipelines.sentiment import SentimentRequest
@@ -252,3 +255,40 @@ async def test_devices_work_at_once_and_a_warm_one_is_preferred() -> None:
     warm.release()
     await asyncio.gather(first.outcome(), second.outcome())
     await engine.close()
+
+
+async def test_a_device_that_cannot_be_opened_costs_no_job_while_there_is_another() -> None:
+    broken, healthy = FakeDevice("cuda:0"), FakeDevice("cuda:1")
+    broken.opens = False
+    engine = make_engine(broken, healthy, batch_s=0.05)
+    await engine.start()
+    healthy.hold()
+    jobs = [await ask(engine) for _ in range(20)]
+    await asyncio.sleep(0)
+    healthy.release()
+    await asyncio.gather(*(job.outcome() for job in jobs))
+    assert {(job.state, job.attempts) for job in jobs} == {(JobState.DONE, 1)}
+    assert len(broken.batches) == 1
+    await engine.close()
+
+
+async def test_jobs_fail_when_no_device_can_be_opened() -> None:
+    devices = FakeDevice("cuda:0"), FakeDevice("cuda:1")
+    engine = make_engine(*devices)
+    for device in devices:
+        device.opens = False
+    await engine.start()
+    with pytest.raises(UserError, match="can't be run here just now"):
+        await (await ask(engine)).outcome()
+    await engine.close()
+
+
+async def test_a_device_without_a_worker_does_not_count_as_free(engine: Engine, device: FakeDevice) -> None:
+    engine.estimator.learn([request()], 0.5)
+    device.available = False
+    job = await ask(engine)
+    engine.forecast_now()
+    assert job.status.starts_in_s is None
+    device.available = True
+    engine.executor.on_available()  # type: ignore[attr-defined]
+    await job.outcome()

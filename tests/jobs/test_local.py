@@ -28,6 +28,7 @@ from bot.jobs.drafts import Drafts, OnEvent
 from bot.jobs.job import Job, JobState, Requester
 from bot.jobs.local import LocalDevice, LocalExecutor
 from bot.jobs.store import NoStore
+from bot.jobs.worker_process import WorkerProcess
 from tests.inference.tiny_models import tiny_classifier, tiny_sentiment
 from tests.inference.tiny_vision import tiny_git
 
@@ -223,6 +224,77 @@ async def test_a_hanging_worker_is_restarted(tiny: str, caplog: pytest.LogCaptur
         "the worker of cpu was silent for 1 s: restarting it"
     ]
     await engine.close()
+
+
+def two_devices(first: str) -> Engine:
+    """Return an engine with a healthy CPU beside another device."""
+    settings = load_settings()
+    names = (first, "cpu")
+    executor = LocalExecutor([WorkerOptions(Device(n, threads=1, precision="fp32"), settings.tasks) for n in names])
+    limits = QueueSettings(shutdown_grace_s=0.0)
+    return Engine(executor=executor, store=NoStore(), tasks=settings.tasks, limits=limits)
+
+
+async def test_a_device_that_cannot_be_opened_leaves_the_jobs_to_another(
+    tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.jobs.local._FIRST_BACKOFF_S", 0.01)
+    engine = two_devices("cuda:9")
+    await engine.start()
+    broken = engine.executor.devices[0]
+    text = SentimentRequest(model=tiny, text="good")
+    jobs = [await engine.submit("sentiment", text, ALICE) for _ in range(4)]
+    while not broken.in_doubt:  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0.01)
+    jobs += [await engine.submit("sentiment", text, ALICE) for _ in range(4)]
+    await asyncio.gather(*(job.outcome() for job in jobs))
+    assert {job.attempts for job in jobs} == {1}
+    await engine.close()
+
+
+async def test_a_worker_is_started_at_last_when_the_machine_has_room_again(
+    engine: Engine, tiny: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    text, device = SentimentRequest(model=tiny, text="good"), device_of(engine)
+    await (await engine.submit("sentiment", text, ALICE)).outcome()
+    start, full = LocalDevice.start, [OSError(11, "no room")] * 2
+
+    def start_with_room(device: LocalDevice) -> WorkerProcess:
+        if full:
+            raise full.pop()
+        return start(device)
+
+    monkeypatch.setattr("bot.jobs.local._FIRST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(LocalDevice, "start", start_with_room)
+    os.kill(device.pid or 0, signal.SIGKILL)
+    while device.pid is not None:  # noqa: ASYNC110 - nothing tells of deaths
+        await asyncio.sleep(0.01)
+    job = await engine.submit("sentiment", text, ALICE)
+    assert isinstance(await job.outcome(), SentimentResult)
+    assert len([message for message in caplog.messages if "can be started" in message]) == 2
+
+
+async def test_a_worker_that_cannot_be_killed_is_left_behind(
+    engine: Engine, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, device = SentimentRequest(model=tiny, text="good"), device_of(engine)
+    await (await engine.submit("sentiment", text, ALICE)).outcome()
+    await reported(device)
+    lost, hanging = device._worker, device.pid
+    assert lost is not None
+    assert hanging is not None
+    monkeypatch.setattr("bot.jobs.local._KILL_S", 0.05)
+    monkeypatch.setattr(lost, "kill", lambda: None)
+    monkeypatch.setattr("bot.jobs.worker_process._JOIN_S", 0.05)
+    device._job_timeout_s = 0.1
+    os.kill(hanging, signal.SIGSTOP)
+    job = await engine.submit("sentiment", text, ALICE)
+    await asyncio.wait_for(lost.dead.wait(), 30)
+    device._job_timeout_s = 600.0
+    assert isinstance(await job.outcome(), SentimentResult)
+    assert device.pid != hanging
+    os.kill(hanging, signal.SIGKILL)
+    await asyncio.to_thread(lost.process.join)
 
 
 async def test_closing_in_the_middle_of_a_picture_leaves_no_process(engine: Engine) -> None:
