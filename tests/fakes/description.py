@@ -1,9 +1,8 @@
-"""Check requests against Discord's OpenAPI description, where a copy of it is at hand."""
+"""Check requests against Discord's OpenAPI description."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from simcord.types import HttpLogEntry
 
-VARIABLE = "HUBCORD_DISCORD_OPENAPI"
-_BESIDE_THE_REPOSITORY = Path(__file__).parents[3] / "shared" / "reference" / "discord-openapi.json"
+PATH = Path(__file__).parents[1] / "data" / "discord-openapi.json"
 
 
 class Description:
@@ -31,7 +29,7 @@ class Description:
         template = self._template(entry.path)
         operation = self._paths.get(template, {}).get(entry.method.lower())
         if operation is None:
-            return f"{entry.method} {entry.path} is no route of Discord"
+            return f"{entry.method} {entry.path} is no route of Discord, or a new one: see tests/data/README.md"
         if entry.json is None:
             required = operation.get("requestBody", {}).get("required", False)
             return f"{entry.method} {template} needs a body" if required else None
@@ -86,13 +84,7 @@ def _fits(template: list[str], parts: list[str]) -> bool:
     )
 
 
-def description_path() -> Path:
-    """Return where the description is, or would be."""
-    return Path(os.environ.get(VARIABLE) or _BESIDE_THE_REPOSITORY)
-
-
 @lru_cache(maxsize=1)
-def load_description() -> Description | None:
-    """Return the description, or None when there is no copy of it."""
-    path = description_path()
-    return Description(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+def load_description() -> Description:
+    """Return the description."""
+    return Description(json.loads(PATH.read_text(encoding="utf-8")))

@@ -85,6 +85,6 @@ def check_requests(env: Env) -> None:
     description = load_description()
     for entry in env.http_requests:
         found = list(problems(entry))
-        if description is not None and (problem := description.problem(entry)):
+        if problem := description.problem(entry):
             found.append(problem)
         assert not found, f"{entry.method} {entry.path}: {found}\n{entry.json}"
