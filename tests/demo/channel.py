@@ -8,8 +8,9 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Locator, Page, async_playwright, expect
+
+from tests.fakes.skipping import skip_without
 
 PATIENCE_MS = 120_000
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
@@ -71,7 +72,7 @@ async def open_channel(url: str) -> AsyncIterator[Channel]:
     """Open the demo in a headless Chromium; skip the test where there is none."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
-        pytest.skip("there is no Chromium: apt-get install chromium")
+        skip_without("chromium", "apt-get install chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
         page = await browser.new_page(viewport={"width": 1180, "height": 860})

@@ -21,12 +21,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.fakes.skipping import skip_without
 from tests.inference.finding import TOKEN, find_in_subprocess, hub_environment
 from tests.inference.loopback_hub import lfs_pointer, serve_hub
 from tests.inference.tiny_models import tiny_sentiment
 
 OLAH, GIT = shutil.which("olah-cli"), shutil.which("git")
-pytestmark = pytest.mark.skipif(not (OLAH and GIT), reason="olah-cli or git isn't on the PATH")
 _CONFIG = """
 [basic]
 repos-path = "{folder}/cache"
@@ -35,6 +35,12 @@ mirrors-path = ["{folder}/mirrors"]
 offline = true
 """
 _START_S = 60.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed() -> None:
+    if not (OLAH and GIT):
+        skip_without("olah", "olah-cli or git isn't on the PATH")
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.engine import Engine
 from tests.fakes.executor import FakeDevice
+from tests.fakes.skipping import skip_without
 from tests.jobs.engines import make_engine
 from tests.jobs.postgres import Server, find_programs, running
 
@@ -22,8 +23,7 @@ _numbers = itertools.count(1)
 def postgres_server() -> Iterator[Server]:
     programs = find_programs()
     if programs is None:
-        pytest.skip("PostgreSQL isn't installed")
-    pytest.importorskip("asyncpg")
+        skip_without("postgresql", "apt-get install postgresql")
     with running(programs) as server:
         yield server
 

@@ -41,7 +41,6 @@ async def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 
 async def test_a_database_that_is_away_says_so(tmp_path: Path) -> None:
-    pytest.importorskip("asyncpg")
     with pytest.raises(UserError, match="can't be reached"):
         async with alone_with(f"postgresql+asyncpg://hubcord@/x?host={tmp_path}"):
             pass

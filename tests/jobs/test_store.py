@@ -193,7 +193,6 @@ async def test_looking_changes_nothing(url: str) -> None:
 async def test_a_store_that_is_out_of_reach_says_so(
     tmp_path: Path, use: Callable[[SqlStore], Awaitable[object]]
 ) -> None:
-    pytest.importorskip("asyncpg")
     nowhere = tmp_path / "no" / "such"
     for url in (f"sqlite+aiosqlite:///{nowhere}/jobs.db", f"postgresql+asyncpg://hubcord@/x?host={nowhere}"):
         store = SqlStore(url)

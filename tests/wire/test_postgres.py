@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.bundled.prepare import prepare
+from tests.fakes.skipping import skip_without
 from tests.jobs.postgres import find_programs, running
 from tests.wire.discord_server import discord_server
 from tests.wire.process import CONFIG, command, environment, hubcord
@@ -19,8 +20,7 @@ async def config() -> AsyncIterator[str]:
     """Return a configuration whose store is a PostgreSQL server of our own."""
     programs = find_programs()
     if programs is None:
-        pytest.skip("PostgreSQL isn't installed")
-    pytest.importorskip("asyncpg")
+        skip_without("postgresql", "apt-get install postgresql")
     with running(programs) as server:
         yield f'{CONFIG}[store]\nurl = "{server.url("postgres")}"\n'
 
