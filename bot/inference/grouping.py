@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 OVERHEAD = 24
@@ -27,6 +28,25 @@ def group_by_length(lengths: Sequence[int], *, most: int, overhead: int = OVERHE
             if cost < best[end]:
                 best[end], starts[end] = cost, start
     return _divided(order, starts)
+
+
+def passes_by_length(lengths: Sequence[int], *, most: int) -> list[list[int]]:
+    """Return the places of `lengths`, shortest first, in few and about even passes, where nothing is padded.
+
+    A pass has at most `most` units; a longer member goes alone.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    total = sum(lengths)
+    even = total / max(math.ceil(total / most), 1)
+    passes: list[list[int]] = []
+    units = 0
+    for place in order:
+        if not passes or units >= even or units + lengths[place] > most:
+            passes.append([])
+            units = 0
+        passes[-1].append(place)
+        units += lengths[place]
+    return passes
 
 
 def _divided(order: list[int], starts: list[int]) -> list[list[int]]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.texts import mixed_texts
-from bot.inference.grouping import group_by_length
+from bot.inference.grouping import group_by_length, passes_by_length
 
 lengths = st.lists(st.integers(1, 400), max_size=40)
 
@@ -35,3 +35,16 @@ def test_almost_nothing_is_spent_on_padding() -> None:
     padded = sum(len(group) * max(texts[place] for place in group) for group in groups)
     assert padded < 1.15 * sum(texts)
     assert len(groups) < 16
+
+
+@given(lengths, st.integers(1, 2_000))
+def test_passes_without_padding_keep_their_limit(lengths: list[int], most: int) -> None:
+    passes = passes_by_length(lengths, most=most)
+    assert sorted(place for each in passes for place in each) == list(range(len(lengths)))
+    for each in passes:
+        assert len(each) == 1 or sum(lengths[place] for place in each) <= most
+
+
+def test_passes_without_padding_are_even() -> None:
+    assert passes_by_length([10] * 30, most=200) == [list(range(15)), list(range(15, 30))]
+    assert passes_by_length([7, 100, 3, 30, 500, 3], most=200) == [[2, 5, 0, 3, 1], [4]]

@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import Field
 
 from bot.errors import BadInput
+from bot.inference import unpadded
 from bot.inference.accepts import Accepts
 from bot.inference.device import Device
 from bot.inference.examples import SENTENCES
-from bot.inference.grouping import group_by_length
+from bot.inference.grouping import group_by_length, passes_by_length
 from bot.inference.hub import ModelFiles
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
 from bot.inference.precision import Probe, fit
@@ -84,9 +85,10 @@ class SentimentPipeline(Pipeline):
         model: _TextClassifier = context.load(requests[0].model, _TextClassifier)
         texts, errors = context.prepared(_TextClassifier)
         yield errors
-        for group in group_by_length([len(tokens.ids) for tokens in texts.values()], most=self._settings.max_padded):
-            chosen = {index: texts[index] for index in (list(texts)[place] for place in group)}
-            yield dict(zip(chosen, model(list(chosen.values())), strict=True))
+        places = list(texts)
+        for group in model.passes([len(tokens.ids) for tokens in texts.values()], self._settings.max_padded):
+            chosen = [places[place] for place in group]
+            yield dict(zip(chosen, model([texts[index] for index in chosen]), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ class _TextClassifier:
             files.folder, dtype=device.dtype, use_safetensors=True, trust_remote_code=False
         )
         self.max_tokens = _max_tokens(self.tokenizer, model.config)
-        self.model = fit(model.to(device.name).eval(), self._probe, files, device)
+        self._unpadded = unpadded.unpad(model.to(device.name).eval())
+        self.model = fit(model, self._probe, files, device)
         self.labels = [str(self.model.config.id2label[i]) for i in range(self.model.config.num_labels)]
 
     def tokens(self, text: str) -> _Tokens:
@@ -121,21 +124,29 @@ class _TextClassifier:
             cut = len(self.tokenizer(text, verbose=False)["input_ids"]) > self.max_tokens
         return _Tokens(encoded, cut)
 
+    def passes(self, lengths: Sequence[int], most: int) -> list[list[int]]:
+        """Divide texts of these lengths in tokens into forward passes of at most `most` tokens, padding included."""
+        return passes_by_length(lengths, most=most) if self._unpadded else group_by_length(lengths, most=most)
+
     def __call__(self, texts: Sequence[_Tokens]) -> list[SentimentResult]:
-        """Classify texts: tokens (batch, length) to probabilities (batch, labels)."""
+        """Classify texts: tokens to probabilities (batch, labels)."""
         import torch
 
-        padded = self.tokenizer.pad({"input_ids": [text.ids for text in texts]}, return_tensors="pt")
         with torch.inference_mode():
-            logits = self.model(**padded.to(self.device)).logits.float()
+            logits = self._logits(self.model, [text.ids for text in texts]).float()
         probabilities = logits.sigmoid() if self._independent else logits.softmax(-1)
         return [self._result(row, text.cut) for row, text in zip(probabilities.tolist(), texts, strict=True)]
 
+    def _logits(self, model: Any, texts: Sequence[list[int]]) -> Any:
+        """Return the logits (batch, labels) of tokens."""
+        if self._unpadded:
+            return unpadded.classify(model, texts)
+        return model(**self.tokenizer.pad({"input_ids": texts}, return_tensors="pt").to(self.device)).logits
+
     def _probe(self, _model: Any) -> Probe:
         """Return what classifies example sentences, to measure a precision."""
-        how = {"truncation": True, "max_length": self.max_tokens, "padding": True, "return_tensors": "pt"}
-        tokens = self.tokenizer(list(SENTENCES), **how)
-        return lambda model: model(**tokens).logits
+        sentences = [self.tokens(sentence).ids for sentence in SENTENCES]
+        return lambda model: self._logits(model, sentences)
 
     @property
     def _independent(self) -> bool:
