@@ -33,6 +33,8 @@ from bot.inference.settings import TaskSettings
 
 log = logging.getLogger(__name__)
 _IDLE_CHECK_S = 15.0
+_SPINS = "3000"
+"""Measured (docs/performance.md): fewer cost a quiet machine more, more cost a busy one."""
 _SWITCH_S = 0.001
 """How long a thread that imports or loads may keep the one that computes from the interpreter."""
 
@@ -55,6 +57,7 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
     """Serve the parent until it says stop. This is the entry point of the worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     _let_the_bot_go_first()
+    _let_others_compute()
     sys.setswitchinterval(_SWITCH_S)
     os.dup2(2, 1)  # libraries print here; standard output belongs to the answers of the command line
     _quiet_libraries(options.log_level)
@@ -154,6 +157,16 @@ def _let_the_bot_go_first() -> None:
     """Give the bot process precedence: it needs little, but at once."""
     with contextlib.suppress(AttributeError, OSError):  # not on Windows
         os.nice(5)
+
+
+def _let_others_compute() -> None:
+    """Let OpenMP's threads wait for each other asleep after some microseconds, not awake as they would for long.
+
+    Else each holds a core while another program keeps the one that it waits for from its own. It has to be said before
+    torch is imported; a host who knows better says so in the environment.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
 
 
 def _quiet_libraries(level: int) -> None:
