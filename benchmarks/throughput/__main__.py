@@ -1,22 +1,26 @@
 """Compare hubcord with the naive way, LitServe, Ray Serve and the best offline use of the same model.
 
     python -m benchmarks.throughput [--model distilbert] [--model minilm] [--model resnet50] [--lines 400]
-                                    [--rounds 3] [--threads 2] [--precision fp32] [--precision int8] [--json]
+                                    [--rounds 3] [--threads 2] [--precision fp32] [--precision int8] [--busy 1] [--json]
 
 One set of mixed-length texts (or JPEG files), 64 in flight, the same checkpoint and threads for all, one engine at a
 time. The oracle is transformers' pipeline over length-sorted texts with its best batch size. LitServe and Ray Serve
-come with `pip install -e '.[benchmarks]'`; they run with each of five settings first, and the best one counts.
+come with `pip install -e '.[benchmarks]'`; they run with each of five settings first, and the best one counts. With
+--busy, that many other programs of the lowest priority compute beside, as on a machine that does other things, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +47,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers are ended then too
     with tempfile.TemporaryDirectory() as folder:
         cases = [_case(name, Path(folder) / name, options.lines, options.threads) for name in options.model]
-        results = {case.name: asyncio.run(measure(case, _engines(options), options.rounds, _note)) for case in cases}
+        with busy_programs(options.busy):
+            results = {
+                case.name: asyncio.run(measure(case, _engines(options), options.rounds, _note)) for case in cases
+            }
     if options.json:
         print(json.dumps({name: [figures.as_dict() for figures in found] for name, found in results.items()}))
         return
@@ -61,6 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--engine", action="append", help="only these, and the oracle; hubcord's name has the precision"
     )
+    parser.add_argument("--busy", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     options.model = options.model or ["distilbert"]
@@ -82,6 +90,19 @@ def _engines(options: argparse.Namespace) -> list[Engine]:
     hubcord = [Hubcord(precision) for precision in options.precision]
     engines: list[Engine] = [Oracle(), *hubcord, Naive(), *(other for other in OTHERS if other.installed)]
     return [engine for engine in engines if engine.name in ("oracle", *(options.engine or [e.name for e in engines]))]
+
+
+@contextlib.contextmanager
+def busy_programs(count: int) -> Iterator[None]:
+    """Run programs that compute without end, at the lowest priority."""
+    endless = [sys.executable, "-c", "import os; os.nice(19)\nwhile True: pass"]
+    programs = [subprocess.Popen(endless) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
 
 
 def _note(text: str) -> None:
