@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bot.errors import JobCancelled, ModelUnavailable, UserError
 from bot.inference.accepts import Accepts
-from bot.inference.device import Device, is_out_of_memory
+from bot.inference.device import Device, DeviceBroken, is_out_of_memory
 from bot.inference.messages import (
     Answered,
     Batch,
@@ -58,7 +58,7 @@ class BatchRun:
         self._clock = _DeviceClock(cache)
 
     def report(self) -> BatchReport:
-        """Run everything; never raise what a pipeline raises."""
+        """Run everything; never raise what a pipeline raises, but DeviceBroken when it has spoiled the device."""
         with self._cache.in_use() as loading_s:
             self._clock.start(loading_s)
             self._answer(self._items)
@@ -73,7 +73,9 @@ class BatchRun:
                 self._tell([(waiting.pop(index), _outcome(answer)) for index, answer in answers.items()])
             if waiting:
                 raise RuntimeError(f"{len(waiting)} of {len(items)} requests got no answer")  # noqa: TRY301
-        except Exception as error:  # noqa: BLE001 - the worker's edge: whatever a model raises stays with its job
+        except Exception as error:  # the worker's edge: whatever a model raises stays with its job
+            if not isinstance(error, UserError) and self._device.is_broken():
+                raise DeviceBroken from error
             full, failure = is_out_of_memory(error), _outcome(error)
             hopeless = isinstance(error, ModelUnavailable | JobCancelled)
         else:

@@ -15,6 +15,8 @@ _CPU_BUDGET_SHARE = 0.5
 _CUDA_BUDGET_SHARE = 0.9
 _FIRST_WITH_BF16 = (8, 0)
 _GIB = 1 << 30
+_FULL = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+"""What torch's plain errors say when memory runs out: CUDA and MPS, the CPU's allocator on Linux and Windows, cuBLAS."""
 Precision = Literal["fp32", "bf16", "int8"]
 
 
@@ -85,6 +87,18 @@ class Device:
         index = int(self.name.partition(":")[2])
         return _gpu_memory_bytes(visible[index].strip() if index < len(visible) and visible[index] else str(index))
 
+    def is_broken(self) -> bool:
+        """Say whether an error has spoiled the device for this process: after some, CUDA refuses everything."""
+        if not self.is_cuda:
+            return False
+        import torch
+
+        try:
+            torch.cuda.synchronize(self.name)
+        except RuntimeError:
+            return True
+        return False
+
     def empty_cache(self) -> None:
         """Give memory that torch keeps for later back to the device."""
         import gc
@@ -96,10 +110,16 @@ class Device:
             torch.cuda.empty_cache()
 
 
+class DeviceBroken(Exception):
+    """Tell that this process can't use its device any more."""
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Say whether a device's memory ran out."""
     import torch
 
+    if isinstance(error, RuntimeError) and any(sign in str(error) for sign in _FULL):
+        return True
     return isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from bot.inference.batch import BatchRun
 from bot.inference.collector import no_collection
-from bot.inference.device import Device
+from bot.inference.device import Device, DeviceBroken
 from bot.inference.inbox import Inbox
 from bot.inference.messages import Event, Hello, Run, Stop, Unloaded
 from bot.inference.models import ModelCache
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 _IDLE_CHECK_S = 15.0
 _SPINS = "3000"
 """Measured (docs/performance.md): fewer cost a quiet machine more, more cost a busy one."""
+_BROKEN = 70
 _SWITCH_S = 0.001
 """How long a thread that imports or loads may keep the one that computes from the interpreter."""
 
@@ -122,7 +123,11 @@ class Worker:
     def _run(self, message: Run) -> None:
         batch = self._inbox.completed(message.batch)
         line = BatchLine(message.number, self._inbox, self)
-        report = BatchRun(batch, self.pipeline(batch.task), self._cache, self._options.device, line).report()
+        try:
+            report = BatchRun(batch, self.pipeline(batch.task), self._cache, self._options.device, line).report()
+        except DeviceBroken:
+            log.exception("%s can't be used any more: this worker ends", self._options.device.name)
+            os._exit(_BROKEN)  # another one opens the device anew, and runs what wasn't answered
         self._inbox.forget(item.job_id for item in batch.items)
         self._inbox.send((message.number, (report,)))
 

@@ -13,7 +13,7 @@ import pytest
 
 from bot.errors import BadInput, ModelUnavailable, OutOfMemory, UserError
 from bot.inference.batch import BatchRun
-from bot.inference.device import Device
+from bot.inference.device import Device, DeviceBroken, is_out_of_memory
 from bot.inference.hub import ModelFiles
 from bot.inference.messages import Answered, Batch, BatchItem, BatchReport, Drafted, Event
 from bot.inference.models import ModelCache
@@ -85,6 +85,49 @@ def test_only_the_culprit_fails() -> None:
     assert (a, b) == (Result(model="a"), Result(model="b"))
     assert isinstance(x, Failure)
     assert "deep inside" in x.traceback
+
+
+class Spoiled(Device):
+    """Be a device that no error leaves usable."""
+
+    def is_broken(self) -> bool:
+        return True
+
+
+def test_nothing_is_answered_by_a_device_that_an_error_has_spoiled() -> None:
+    def answer(_texts: list[str]) -> list[Result | Exception]:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    line, cache = Line(), ModelCache(CPU, budget_bytes=1, idle_unload_s=1.0)
+    batch = Batch("sentiment", (BatchItem("a", SentimentRequest(model="m", text="a")),))
+    with pytest.raises(DeviceBroken):
+        BatchRun(batch, ScriptedPipeline(answer), cache, Spoiled("cuda:0"), line).report()
+    assert line.answers == {}
+
+
+def test_a_sentence_for_people_spoils_no_device() -> None:
+    line, cache = Line(), ModelCache(CPU, budget_bytes=1, idle_unload_s=1.0)
+
+    def answer(_texts: list[str]) -> list[Result | Exception]:
+        raise BadInput("not this")
+
+    batch = Batch("sentiment", (BatchItem("a", SentimentRequest(model="m", text="a")),))
+    BatchRun(batch, ScriptedPipeline(answer), cache, Spoiled("cuda:0"), line).report()
+    assert isinstance(line.answers["a"].outcome, Failure)
+
+
+@pytest.mark.parametrize(("error", "broken"), [(None, False), (RuntimeError("device-side assert"), True)])
+def test_cuda_is_asked_whether_it_still_works(
+    error: Exception | None, broken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def synchronize(device: str) -> None:
+        assert device == "cuda:0"
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr("torch.cuda.synchronize", synchronize)
+    assert Device("cuda:0").is_broken() is broken
+    assert not CPU.is_broken()
 
 
 def test_errors_in_place_are_kept() -> None:
@@ -234,3 +277,23 @@ def test_others_are_served_while_a_model_is_loaded(tmp_path: Path) -> None:
     assert len(served) >= 4
     assert report.loading_s[reference] + sum(served) == pytest.approx(0.4, abs=0.2)
     assert report.seconds < 0.2
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to"),
+            True,
+        ),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory: you tried to"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (MemoryError(), True),
+        (RuntimeError("CUDA error: device-side assert triggered"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_what_counts_as_a_lack_of_memory(error: Exception, full: bool) -> None:
+    assert is_out_of_memory(error) is full
