@@ -78,6 +78,9 @@ class Engine:
         if not self._dispatcher.closing:
             await self.drain()
         for job in [job for job in self.jobs.values() if not job.state.final]:
+            if job.stopped:
+                self._cancel(job)
+                continue
             job.attempts -= self._dispatcher.computes(job)  # a stop is no death
             job.update(state=JobState.QUEUED)
             self.store.save(job)
@@ -110,6 +113,9 @@ class Engine:
         except BaseException:
             self.admission.release(job)
             raise
+        if job.stopped:
+            self._cancel(job)
+            return job
         self._dispatcher.enqueue(job)
         self._dispatcher.dispatch()
         self._dispatcher.offer(job)
@@ -120,8 +126,9 @@ class Engine:
         job = self.jobs.get(job_id)
         if job is None:
             return False
+        job.stopped = True
         if self._dispatcher.take_out(job_id):
-            self._finish(job, JobState.CANCELLED, error=JobCancelled("Cancelled."))
+            self._cancel(job)
         else:
             self._dispatcher.stop(job_id)
         return True
@@ -153,6 +160,9 @@ class Engine:
         job.update(state=JobState.QUEUED)
         self.admission.hold(job)
         self._dispatcher.enqueue(job)
+
+    def _cancel(self, job: Job) -> None:
+        self._finish(job, JobState.CANCELLED, error=JobCancelled("Cancelled."))
 
     def _finish(
         self, job: Job, state: JobState, *, result: Result | None = None, error: Exception | None = None

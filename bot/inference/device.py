@@ -16,7 +16,7 @@ _CUDA_BUDGET_SHARE = 0.9
 _FIRST_WITH_BF16 = (8, 0)
 _GIB = 1 << 30
 _FULL = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
-"""What torch's plain errors say when memory runs out: CUDA and MPS, the CPU's allocator on Linux and Windows, cuBLAS."""
+"""What torch's plain errors say when memory runs out: CUDA's and MPS's, the CPU's on Linux and Windows, cuBLAS's."""
 Precision = Literal["fp32", "bf16", "int8"]
 
 

@@ -306,7 +306,9 @@ class Dispatcher:
             del self._running[job.id]
             self._queue.charge(job.requester, -job.charged_s)
             job.attempts += not (run.computing or blameless)
-            if self.closing:
+            if job.stopped:
+                self._finish(job, JobState.CANCELLED, error=JobCancelled("Cancelled."))
+            elif self.closing:
                 job.attempts -= not blameless
                 job.update(state=JobState.QUEUED)
                 self._save(job)

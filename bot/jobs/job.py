@@ -60,7 +60,8 @@ class Job:
 
     `reply_to` is opaque here: it tells whoever answers where the answer goes, and survives a restart.
     Times are seconds since the epoch. `attempts` counts how often a worker began to compute it. `charged_s` are the
-    device seconds that its person was charged in advance, `seconds` those that it took.
+    device seconds that its person was charged in advance, `seconds` those that it took. `stopped`: somebody cancelled
+    it, which it may not have heard of yet.
     """
 
     request: Request
@@ -73,6 +74,7 @@ class Job:
     attempts: int = 0
     charged_s: float = 0.0
     seconds: float = 0.0
+    stopped: bool = False
     status: JobStatus = field(default_factory=JobStatus)
     result: Result | None = None
     error: Exception | None = None

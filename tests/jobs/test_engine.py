@@ -94,6 +94,50 @@ async def test_cancel_of_a_running_job_reaches_the_device(engine: Engine, device
     assert not engine.cancel(job.id)
 
 
+async def test_cancel_of_a_hanging_job_outlives_its_worker(engine: Engine, device: FakeDevice) -> None:
+    device.hold()
+    device.obeys = False
+    job = await ask(engine)
+    await asyncio.sleep(0)
+    engine.cancel(job.id)
+    device.deaths = 1
+    device.release()
+    with pytest.raises(JobCancelled):
+        await job.outcome()
+    assert len(device.batches) == 1
+
+
+async def test_cancel_of_a_running_job_outlives_a_restart(tmp_path: Path) -> None:
+    device = FakeDevice()
+    device.obeys = False
+    device.hold()
+    engine = make_engine(device, store=sqlite(tmp_path))
+    await engine.start()
+    job = await ask(engine)
+    engine.cancel(job.id)
+    await engine.close()
+    again = make_engine(device, store=sqlite(tmp_path))
+    assert [job.state for job in await again.start()] == [JobState.CANCELLED]
+    await again.close()
+
+
+async def test_cancel_of_a_job_that_is_being_written(engine: Engine, device: FakeDevice) -> None:
+    written, add = asyncio.Event(), engine.store.add
+
+    async def add_slowly(job: Job) -> None:
+        await written.wait()
+        await add(job)
+
+    engine.store.add = add_slowly  # type: ignore[method-assign]
+    asking = asyncio.create_task(ask(engine))
+    await asyncio.sleep(0)
+    (job_id,) = engine.jobs
+    assert engine.cancel(job_id)
+    written.set()
+    job = await asking
+    assert (job.state, device.batches, engine.jobs) == (JobState.CANCELLED, [], {})
+
+
 async def test_a_lost_worker_is_forgiven_once(engine: Engine, device: FakeDevice) -> None:
     device.deaths = 1
     job = await ask(engine)
