@@ -70,7 +70,7 @@ class QueueSettings(Frozen):
     batch_s: float = Field(default=1.0, gt=0)
     guest_share: float = Field(default=0.3, ge=0, le=0.9)
     job_timeout_s: float = Field(default=600, gt=0)
-    shutdown_grace_s: float = Field(default=10, ge=0)
+    shutdown_grace_s: float = Field(default=5, ge=0)
     tiers: Annotated[tuple[Tier, ...], AfterValidator(_roles_differ)] = ()
 
     @property

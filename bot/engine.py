@@ -81,7 +81,6 @@ class Engine:
             if job.stopped:
                 self._cancel(job)
                 continue
-            job.attempts -= self._dispatcher.computes(job)  # a stop is no death
             job.update(state=JobState.QUEUED)
             self.store.save(job)
         await self._dispatcher.close()

@@ -93,11 +93,6 @@ class Dispatcher:
         """Return the jobs that devices work on."""
         return [run.jobs[job_id] for job_id, run in self._running.items()]
 
-    def computes(self, job: Job) -> bool:
-        """Say whether a device works on a job, and has its models ready."""
-        run = self._running.get(job.id)
-        return run is not None and run.computing
-
     def enqueue(self, job: Job, *, front: bool = False) -> None:
         """Let a job wait for its turn, or until its model is fetched."""
         self._deadlines.push(job)
@@ -137,8 +132,12 @@ class Dispatcher:
                 self._finish(job, JobState.EXPIRED, error=expired(job))
 
     async def drain(self) -> None:
-        """Start nothing more, and let what runs end within the grace."""
+        """Start nothing more, and let what runs end within the grace. What is killed then is no fault of the jobs."""
         self.closing = True
+        for job_id, run in self._running.items():
+            if run.computing:
+                run.jobs[job_id].attempts -= 1
+                self._save(run.jobs[job_id])
         if self._batches:
             await asyncio.wait(self._batches, timeout=self._limits.shutdown_grace_s)
 
@@ -268,7 +267,7 @@ class Dispatcher:
         """Note that a worker computes now: from here on a death may be the jobs' fault."""
         for job in run.jobs.values():
             job.update(loading=None)
-            if not run.computing:
+            if not (run.computing or self.closing):
                 job.attempts += 1
                 self._save(job)
         run.begin()
@@ -305,11 +304,10 @@ class Dispatcher:
         for job in reversed(run.jobs.values()):
             del self._running[job.id]
             self._queue.charge(job.requester, -job.charged_s)
-            job.attempts += not (run.computing or blameless)
+            job.attempts += not (run.computing or blameless or self.closing)
             if job.stopped:
                 self._finish(job, JobState.CANCELLED, error=JobCancelled("Cancelled."))
             elif self.closing:
-                job.attempts -= not blameless
                 job.update(state=JobState.QUEUED)
                 self._save(job)
             elif job.attempts >= MAX_ATTEMPTS:

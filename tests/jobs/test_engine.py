@@ -276,6 +276,25 @@ async def test_a_job_is_not_to_blame_for_a_kill_before_it_began(tmp_path: Path) 
     await again.close()
 
 
+async def test_a_job_is_not_to_blame_for_a_kill_during_a_stop(tmp_path: Path) -> None:
+    for _ in range(4):
+        device = FakeDevice()
+        device.hold()
+        engine = make_engine(device, store=sqlite(tmp_path), shutdown_grace_s=60.0)
+        recovered = await engine.start()
+        job = recovered[0] if recovered else await ask(engine)
+        while not job.attempts:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+        stopping = asyncio.create_task(engine.close())
+        await asyncio.sleep(0)
+        await engine.store.close()  # as good as a kill: nothing is written from here on
+        stopping.cancel()
+        await engine._dispatcher.close()
+    again = make_engine(store=sqlite(tmp_path))
+    assert await (await again.start())[0].outcome()
+    await again.close()
+
+
 async def test_a_worker_that_dies_loading_is_not_tried_for_ever(engine: Engine, device: FakeDevice) -> None:
     device.starts = False
     device.deaths = 2
