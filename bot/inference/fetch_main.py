@@ -34,7 +34,8 @@ _STALLED = "Nothing came for {waited}. 1. Check this machine's network, and what
 
 def main() -> None:
     """Fetch, say what became of it, and end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    for number in (signal.SIGINT, signal.SIGTERM):  # they may reach the whole group; the parent decides
+        signal.signal(number, signal.SIG_IGN)
     say = _take_output()
     reference, accepts, trusted, stall_s = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
     progress = FetchProgress()

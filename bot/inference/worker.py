@@ -56,7 +56,8 @@ class WorkerOptions:
 
 def worker_main(connection: Connection, options: WorkerOptions) -> None:
     """Serve the parent until it says stop. This is the entry point of the worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    for number in (signal.SIGINT, signal.SIGTERM):  # they may reach the whole group; the parent decides
+        signal.signal(number, signal.SIG_IGN)
     _let_the_bot_go_first()
     _let_others_compute()
     sys.setswitchinterval(_SWITCH_S)

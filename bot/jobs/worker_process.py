@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import multiprocessing
@@ -53,6 +54,7 @@ class WorkerProcess:
         name = f"hubcord-{name}"
         self.process = _spawn.Process(target=worker_main, args=(theirs, options), name=name, daemon=True)
         self.process.start()
+        atexit.register(self.kill)  # multiprocessing would ask with SIGTERM, and wait
         theirs.close()
         self.dead = asyncio.Event()
         self.opened_or_dead = asyncio.Event()
@@ -119,6 +121,7 @@ class WorkerProcess:
     async def join(self) -> int | None:
         """Wait until the process is gone, and return its exit code."""
         await asyncio.to_thread(self.process.join, _JOIN_S)
+        atexit.unregister(self.kill)
         self._outbox.put(None)
         return self.process.exitcode
 

@@ -227,6 +227,22 @@ def test_who_listens_can_stop_a_download_that_hangs(hub: LoopbackHub, reference:
     assert psutil.Process().children() == before
 
 
+def test_a_signal_to_the_whole_group_leaves_downloads_alone(hub: LoopbackHub, reference: ModelReference) -> None:
+    hub.faults.append(Fault(f"/{WEIGHTS}", trickles=True))
+    before, told = set(psutil.Process().children()), []
+
+    def terminate(_done: int, total: int) -> None:
+        told.append(total)
+        if len(told) > 3 and any(told[:-1]):
+            raise JobCancelled("Cancelled.")
+        if total:
+            (child,) = set(psutil.Process().children()) - before
+            child.terminate()
+
+    with pytest.raises(JobCancelled):
+        fetch_apart(reference, ANYTHING, terminate)
+
+
 def test_a_download_whose_process_is_killed(hub: LoopbackHub, reference: ModelReference) -> None:
     hub.faults.append(Fault(f"/{WEIGHTS}", trickles=True))
     before = set(psutil.Process().children())

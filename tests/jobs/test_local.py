@@ -145,6 +145,14 @@ async def test_a_killed_worker_comes_back_and_the_job_is_done(engine: Engine) ->
     assert device_of(engine).pid not in (None, first)
 
 
+async def test_a_signal_to_the_whole_group_leaves_the_worker_to_the_bot(engine: Engine) -> None:
+    job = await start_picture(engine, steps=4)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(device_of(engine).pid or 0, number)
+    assert isinstance(await job.outcome(), ImagineResult)
+    assert job.attempts == 1
+
+
 @pytest.fixture
 async def captioning(tmp_path: Path) -> AsyncIterator[Engine]:
     prepare(["emoji-sd"])
