@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from typing import TYPE_CHECKING
 
@@ -13,46 +14,50 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _FORMATS_SHOWN = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
+_MOST_RATIO = 100
+"""Of the sides. Models make pictures smaller, which leaves nothing of a shorter side than that; or they enlarge the
+shorter side to what they want, and the longer one with it, to some gigabytes."""
+_DAMAGED = (
+    OSError, RuntimeError, ValueError, SyntaxError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError,
+    struct.error,
+)  # fmt: skip
+"""What Pillow raises of a file that is no longer what it was."""
 
 
 def decode_image(data: bytes, *, max_pixels: int) -> Image:
     """Return the picture in `data` upright, as RGB on white, the first frame of an animation.
 
-    The type is found by content. Raise BadInput when it isn't a picture, is broken, or has more than `max_pixels`.
+    The type is found by content. Raise BadInput when it isn't a picture, is broken, is too narrow for any model, or has
+    more than `max_pixels`.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data), formats=FORMATS)
-            _check_pixels(image, max_pixels)
+            _check_size(image, max_pixels)
             image.load()
-            return _on_white(ImageOps.exif_transpose(image))
+            return _on_white(_upright(image))
     except UnidentifiedImageError:
         raise BadInput(
             "This file is no picture that can be read. Send a {formats} file.", formats=_FORMATS_SHOWN
         ) from None
     except Image.DecompressionBombError:
         raise _too_many_pixels(max_pixels) from None
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        IndexError,
-        KeyError,
-        TypeError,
-        ZeroDivisionError,
-        OverflowError,
-    ):
+    except _DAMAGED:
         raise BadInput("This picture is damaged or incomplete. Save it again and send it once more.") from None
 
 
-def _check_pixels(image: Image, max_pixels: int) -> None:
+def _check_size(image: Image, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
         raise _too_many_pixels(max_pixels)
+    if max(image.size) > _MOST_RATIO * min(image.size):
+        raise BadInput(
+            "This picture is too narrow. Send one whose longer side is at most {most} times the shorter one.",
+            most=_MOST_RATIO,
+        )
 
 
 def _too_many_pixels(max_pixels: int) -> BadInput:
@@ -62,20 +67,36 @@ def _too_many_pixels(max_pixels: int) -> BadInput:
     )
 
 
+def _upright(image: Image) -> Image:
+    """Turn a picture as its EXIF data says; one whose data is damaged stays as it is."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGED:
+        return image
+
+
 def _on_white(image: Image) -> Image:
     """Return an RGB copy; what is transparent becomes white."""
     from PIL import Image as Images
 
-    if image.mode in ("RGB", "L"):
-        return image.convert("RGB")
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits a pixel: bring them to 8
         return _to_eight_bits(image)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
     layer = image.convert("RGBA")
     paper = Images.new("RGBA", layer.size, "white")
     return Images.alpha_composite(paper, layer).convert("RGB")
 
 
 def _to_eight_bits(image: Image) -> Image:
+    """Return an RGB copy. What white is in 32 bits nothing says, so there the lightest is."""
+    low, high = (0.0, 65_535.0) if image.mode.startswith("I;16") else _extrema(image)
+    scale = 255.0 / max(high - low, 1e-9)
+    return image.convert("F").point(lambda v: v * scale + (0.5 - low * scale)).convert("L").convert("RGB")
+
+
+def _extrema(image: Image) -> tuple[float, float]:
     low, high = image.convert("F").getextrema()
-    span = max(float(high) - float(low), 1e-9)  # type: ignore[arg-type]
-    return image.convert("F").point(lambda v: (v - low) * (255.0 / span)).convert("L").convert("RGB")
+    return float(low), float(high)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from bot.errors import BadInput
 from bot.inference.images import decode_image
 
 LIMIT = 1_000_000
-KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -48,11 +48,33 @@ def test_what_is_transparent_becomes_white() -> None:
     assert image.getpixel((0, 0)) == (255, 255, 255)
 
 
+@pytest.mark.parametrize(("mode", "colour"), [("RGB", (255, 0, 0)), ("L", 7)])
+def test_the_colour_that_stands_for_transparency_becomes_white(mode: str, colour: Any) -> None:
+    data = encoded(Image.new(mode, (4, 4), colour), transparency=colour)
+    assert decode_image(data, max_pixels=LIMIT).getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(("deep", "shallow"), [(0, 0), (300, 1), (32_896, 128), (65_535, 255)])
+def test_16_bits_are_as_light_as_8(deep: int, shallow: int) -> None:
+    data = encoded(Image.new("I;16", (4, 4), deep))
+    assert decode_image(data, max_pixels=LIMIT).getpixel((0, 0)) == (shallow,) * 3
+
+
 def test_exif_turns_the_picture_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     image = decode_image(encoded(Image.new("RGB", (20, 10)), "JPEG", exif=exif), max_pixels=LIMIT)
     assert image.size == (10, 20)
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind"), [(256, 1), (282, 1), (306, 11), (700, 3)], ids=["width", "resolution", "date", "xmp"]
+)
+def test_a_picture_with_damaged_exif_is_taken_as_it_is(tag: int, kind: int) -> None:
+    entries = struct.pack("<HHIIHHI", 0x0112, 3, 1, 6, tag, kind, 1) + b"\xff" * 4
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x02\0" + entries + b"\0" * 4 + b"\xff" * 40
+    image = decode_image(encoded(Image.new("RGB", (20, 10)), "JPEG", exif=exif), max_pixels=LIMIT)
+    assert image.size == (20, 10)
 
 
 def test_an_animation_gives_its_first_frame() -> None:
@@ -71,6 +93,14 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
 def test_more_pixels_than_allowed() -> None:
     with pytest.raises(BadInput, match="too many pixels"):
         decode_image(encoded(Image.new("RGB", (1_001, 1_000))), max_pixels=LIMIT)
+
+
+@pytest.mark.parametrize("size", [(1, 101), (2_001, 20)])
+def test_a_narrow_picture_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(
+        BadInput, match=r"too narrow\. Send one whose longer side is at most 100 times the shorter one\."
+    ):
+        decode_image(encoded(Image.new("RGB", size)), max_pixels=LIMIT)
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,6 @@ from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Result
 from bot.inference.settings import AnyReferences
 
 MAX_CONFIDENCE = 99
-_MOST_RATIO = 100
-"""Of the sides: models make pictures smaller, and this leaves some pixels of the shorter one."""
 _KNOWN = "MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES"
 
 
@@ -88,8 +86,6 @@ class DetectPipeline(Pipeline):
         """Return a picture, no larger than it is drawn; raise BadInput when it isn't one."""
         image = decode_image(request.image, max_pixels=self._settings.max_pixels)
         size = image.size
-        if max(size) > _MOST_RATIO * min(size):
-            raise BadInput("This picture is too narrow to find anything in it.")
         image.thumbnail((MOST_SIDE, MOST_SIDE))
         return _Picture(image, size)
 
