@@ -21,6 +21,7 @@ from bot.doctor.on_discord import check_discord
 from bot.doctor.on_hub import check_hub_token
 from bot.errors import ConfigError, UserError
 from bot.heartbeat import is_connected
+from bot.inference.hub_client import hub_token
 from bot.inference.pipelines.translate import TranslateSettings
 from bot.inference.registry import configured
 from bot.jobs.sql_store import SqlStore
@@ -54,9 +55,7 @@ def _configuration(path: Path) -> Check:
 
 def _secrets(settings: Settings) -> list[str]:
     """Return what may stand in no line, whatever a library puts into its errors."""
-    from huggingface_hub import get_token
-
-    found = [os.environ.get(TOKEN_VARIABLE, "").strip(), get_token(), make_url(settings.store.url).password]
+    found = [os.environ.get(TOKEN_VARIABLE, "").strip(), hub_token(), make_url(settings.store.url).password]
     return [secret for secret in found if secret]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from bot.doctor.check import Check, failed, in_thread
-from bot.errors import ModelUnavailable
+from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import Accepts
 from bot.inference.cards import Card, hub_card, local_card
 from bot.inference.reference import ModelReference, parse_reference
@@ -26,6 +26,8 @@ async def check_model(task: str, text: str, accepts: Accepts, trusted: Container
         return _wrong(name, text, str(error.values.get("hint", error))), None
     except TimeoutError:
         return Check(name, "error", "The Hub doesn't answer.", "Check this machine's network, then try again."), None
+    except Exception as error:  # noqa: BLE001 - files and answers of strangers: the other lines are told all the same
+        return Check(name, "error", f"It can't be looked at ({brief(error)}).", _ANOTHER), None
     if card.trouble:
         return _wrong(name, text, card.trouble), None
     return _usable(name, card), card

@@ -39,8 +39,9 @@ class Accepts:
 
 def architectures(config: Mapping[str, Any]) -> list[str]:
     """Return what kinds of model a config.json or model_index.json names."""
-    named = config.get("_class_name") or config.get("architectures") or config.get("architecture") or []
-    return [named] if isinstance(named, str) else [name for name in named if isinstance(name, str)]
+    named = config.get("_class_name") or config.get("architectures") or config.get("architecture")
+    names = named if isinstance(named, list) else [named]
+    return [name for name in names if isinstance(name, str)]
 
 
 def _anything(_name: str) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from bot.durations import spoken
 from bot.errors import ModelUnavailable, brief
-from bot.inference.hub_client import wait_asked_s
+from bot.inference.hub_client import hub_token, wait_asked_s
 from bot.inference.reference import ModelReference
 
 NO_SAFETENSORS = (
@@ -21,6 +23,10 @@ _DISK_FULL = "The disk is full. 1. Free some space, for example by `hubcord mode
 _NO_HUB = (
     "What answers at {endpoint} isn't a Hub ({error}). 1. Check HF_ENDPOINT, and whether a proxy or a login page of "
     "this network answers instead. 2. Try again."
+)
+_PROXY = (
+    "The proxy lets nothing through ({error}). 1. Check HTTPS_PROXY and ALL_PROXY: a proxy that wants to know who asks "
+    "is http://NAME:PASSWORD@HOST:PORT . 2. Try again."
 )
 _NOT_WRITABLE = (
     "The cache can't be written ({error}). 1. Let hubcord's account write there, or set HF_HOME to a folder where it "
@@ -35,6 +41,11 @@ _HINTS = {
     "DisabledRepoError": "The Hub has disabled it. 1. Read why at {page} . 2. Choose another model.",
     "OfflineModeIsEnabled": "It isn't in the cache, and HF_HUB_OFFLINE forbids fetching it. 1. Unset HF_HUB_OFFLINE. "
     "2. Start again.",
+    "CachedRepoTreeNotFoundError": "The Hub can't be asked which files it has. 1. Check this machine's network, or set "
+    "HF_HUB_OFFLINE to 1 to take those that are in the cache. 2. Try again.",
+    "ImportError": "The proxy that the environment names can't be used ({error}). 1. Unset ALL_PROXY, or for a SOCKS "
+    "proxy install the package socksio. 2. Start again.",
+    "UnicodeEncodeError": "HF_TOKEN has characters that no token has. 1. Set it anew. 2. Start again.",
     "DamagedFile": "{error} 1. Try again: it was thrown away and will be fetched anew. 2. If that doesn't help, don't "
     "trust the mirror that HF_ENDPOINT names.",
     "401": f"The Hub refused the token. 1. Make a new one at {{endpoint}}/settings/tokens . 2. Then {_TOKEN}.",
@@ -43,11 +54,14 @@ _HINTS = {
     "ask more often.",
     "NotAHub": _NO_HUB,
     "FileMetadataError": _NO_HUB,
+    "TooManyRedirects": _NO_HUB,
+    "407": _PROXY,
+    "ProxyError": _PROXY,
     "5xx": "The Hub has trouble itself ({error}). 1. Look at https://status.huggingface.co . 2. Try again later.",
     "RemoteProtocolError": "The connection to {endpoint} broke off again and again. 1. Check this machine's network. "
     "2. Try again: it goes on from there.",
-    "TransportError": "The Hub at {endpoint} can't be reached. 1. Check this machine's network, and HF_ENDPOINT if it "
-    "is set. 2. Try again.",
+    "TransportError": "The Hub at {endpoint} can't be reached ({error}). 1. Check this machine's network, and "
+    "HTTPS_PROXY and HF_ENDPOINT if they are set. 2. Try again.",
     "EACCES": _NOT_WRITABLE,
     "ENOENT": _NOT_WRITABLE,
     "EPERM": _NOT_WRITABLE,
@@ -56,10 +70,6 @@ _HINTS = {
     "EDQUOT": _DISK_FULL,
     "ENOSPC": _DISK_FULL,
 }
-
-
-class NotAHub(ValueError):
-    """What answered says nothing that a Hub says."""
 
 
 def unavailable(reference: ModelReference, hint: str, **values: Any) -> ModelUnavailable:
@@ -75,16 +85,34 @@ def unavailable(reference: ModelReference, hint: str, **values: Any) -> ModelUna
 
 def why_not(reference: ModelReference, error: BaseException) -> ModelUnavailable:
     """Explain an error of huggingface_hub; `retry_after_s` among the values says when the Hub takes requests again."""
-    from huggingface_hub.constants import ENDPOINT
-
     cause, reason = _known(error)
+    endpoint = shown_endpoint()
     wait_s = wait_asked_s(getattr(cause, "response", None))
     gaps = {
-        "page": f"{ENDPOINT}/{reference.name}", "endpoint": ENDPOINT, "name": reference.name, "error": brief(cause),
+        "page": f"{endpoint}/{reference.name}", "endpoint": endpoint, "name": reference.name, "error": brief(cause),
         "revision": reference.revision, "wait": f" {spoken(wait_s)}" if wait_s else "",
     }  # fmt: skip
     hint = _HINTS.get(reason, "{error}").format(**gaps)
     return unavailable(reference, hint, reason=reason, **(until(wait_s) if wait_s else {}))
+
+
+@contextlib.contextmanager
+def explained(reference: ModelReference) -> Iterator[None]:
+    """Use huggingface_hub inside; raise ModelUnavailable where it raises something else."""
+    import httpx2
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+
+    try:
+        yield
+    except (httpx2.HTTPError, OSError, ValueError, ImportError, CachedRepoTreeNotFoundError) as error:
+        raise why_not(reference, error) from error
+
+
+def shown_endpoint() -> str:
+    """Return the Hub's address without the name and password that HF_ENDPOINT may have."""
+    from huggingface_hub.constants import ENDPOINT
+
+    return ENDPOINT.replace(_login(ENDPOINT), "")
 
 
 def until(wait_s: float) -> dict[str, Any]:
@@ -93,14 +121,18 @@ def until(wait_s: float) -> dict[str, Any]:
 
 
 def without_token(text: str) -> str:
-    """Return a text in which the token, should a library have put it there, can't be read."""
-    from huggingface_hub import get_token
+    """Return a text in which neither the token, should a library have put it there, nor HF_ENDPOINT's login is."""
+    from huggingface_hub.constants import ENDPOINT
 
-    try:
-        token = get_token()
-    except OSError:  # HF_HOME can't be read
-        token = None
-    return text.replace(token, "(token)") if token else text
+    token = hub_token()
+    text = text.replace(token, "(token)") if token else text
+    return text.replace(_login(ENDPOINT), "")
+
+
+def _login(url: str) -> str:
+    """Return `NAME:PASSWORD@` of an address; nothing for one without."""
+    login, at, _ = urlsplit(url).netloc.rpartition("@")
+    return login + at
 
 
 def _known(error: BaseException) -> tuple[BaseException, str]:

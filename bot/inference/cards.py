@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from bot.bundled.catalog import bundled_path
 from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import ANYTHING, Accepts, architectures
-from bot.inference.access import NO_SAFETENSORS, unavailable, why_not
+from bot.inference.access import NO_SAFETENSORS, explained, shown_endpoint, unavailable, why_not
 from bot.inference.builder_facts import builder_facts
 from bot.inference.fetch import describe, needed_files, read_config
 from bot.inference.hub import local_folder, read_meta, weight_files
-from bot.inference.hub_client import hub_api
+from bot.inference.hub_client import NotAHub, hub_api, understood
 from bot.inference.readme import read_readme
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.weights import Weights, fetch_weights, read_weights
@@ -63,7 +62,7 @@ def local_card(text: str, accepts: Accepts = ANYTHING) -> Card:
         return replace(card, trouble=_why_no_folder(reference))
     try:
         return _of_folder(card, reference, folder, accepts)
-    except (OSError, ValueError, LookupError, struct.error) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         return replace(card, cached=True, trouble=f"Its files can't be read ({brief(error)}).")
 
 
@@ -73,7 +72,8 @@ def hub_card(text: str, accepts: Accepts = ANYTHING) -> Card:
     if reference.scheme != "hf":
         return card
     try:
-        card = _with_info(card, model_info(reference))
+        with explained(reference), understood():
+            card = _with_info(card, model_info(reference))
     except ModelUnavailable:
         if not card.cached:
             raise
@@ -123,12 +123,8 @@ def _of_folder(card: Card, reference: ModelReference, folder: Path, accepts: Acc
 
 def model_info(reference: ModelReference) -> ModelInfo:
     """Ask the Hub about a repository; raise ModelUnavailable."""
-    import httpx2
-
-    try:
+    with explained(reference), understood():
         return hub_api().model_info(reference.name, revision=reference.revision, timeout=_TIMEOUT_S)
-    except (httpx2.HTTPError, OSError, ValueError) as error:
-        raise why_not(reference, error) from error
 
 
 def newest_commit(reference: ModelReference) -> str:
@@ -136,7 +132,9 @@ def newest_commit(reference: ModelReference) -> str:
     info = model_info(reference)
     if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or ()):
         raise unavailable(reference, NO_SAFETENSORS)
-    return str(info.sha)
+    if not isinstance(info.sha, str):
+        raise why_not(reference, NotAHub("a repository without a commit"))
+    return info.sha
 
 
 def _with_info(card: Card, info: ModelInfo) -> Card:
@@ -157,21 +155,13 @@ def _with_small_files(card: Card, reference: ModelReference, accepts: Accepts) -
     """Add what the small files of a repository tell, or why they can't be had."""
     try:
         folder = describe(reference)
-        card = _described(card, reference, folder, accepts)
-        files = needed_files(reference, folder)
-        sizes = {file.path: file.size for file in files if file.path.endswith(".safetensors")}
-        return replace(card, weights=_fetched_weights(reference, folder.name, sizes))
+        with explained(reference):
+            card = _described(card, reference, folder, accepts)
+            files = needed_files(reference, folder)
+            sizes = {file.path: file.size for file in files if file.path.endswith(".safetensors")}
+            return replace(card, weights=fetch_weights(reference.name, folder.name, sizes))
     except ModelUnavailable as error:
         return replace(card, trouble=card.trouble or _hint(reference, error))
-
-
-def _fetched_weights(reference: ModelReference, commit: str, sizes: Mapping[str, int]) -> Weights:
-    import httpx2
-
-    try:
-        return fetch_weights(reference.name, commit, sizes)
-    except (httpx2.HTTPError, OSError, ValueError) as error:
-        raise why_not(reference, error) from error
 
 
 def _described(card: Card, reference: ModelReference, folder: Path, accepts: Accepts) -> Card:
@@ -204,6 +194,4 @@ def _hint(reference: ModelReference, error: ModelUnavailable) -> str:
 
 
 def _page(reference: ModelReference) -> str:
-    from huggingface_hub.constants import ENDPOINT
-
-    return f"{ENDPOINT}/{reference.name}" if reference.scheme == "hf" else ""
+    return f"{shown_endpoint()}/{reference.name}" if reference.scheme == "hf" else ""

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import json
 import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from bot.errors import ModelUnavailable, brief
+from bot.errors import ModelUnavailable
 from bot.inference.accepts import Accepts
-from bot.inference.access import NO_SAFETENSORS, NotAHub, unavailable, why_not
+from bot.inference.access import NO_SAFETENSORS, explained, unavailable
 from bot.inference.download import OnFiles, unfinished
 from bot.inference.fetch_process import OnFetch, fetch_apart
 from bot.inference.fetch_weights import blobs, fetch_weights, unfinished_weights
 from bot.inference.hub_cache import free_bytes
-from bot.inference.hub_client import never_sleep_long
+from bot.inference.hub_client import NotAHub, never_sleep_long, understood
+from bot.inference.json_files import read_json
 from bot.inference.reference import ModelReference
 from bot.inference.verified import verify
 
@@ -30,13 +29,12 @@ if TYPE_CHECKING:
 CARD = "README.md"
 CONFIGS = ("model_index.json", "config.json")
 
-_ODD_ANSWERS = (AssertionError, AttributeError, LookupError, TypeError, json.JSONDecodeError)
-"""What huggingface_hub raises when it doesn't understand what a server answers."""
 _LEFTOVER_S = 3_600.0
 """How long nobody wrote to an unfinished file that a killed process left behind."""
 _ACCESSORIES = {".json", ".txt", ".model", ".spm", ".bpe", ".tiktoken", ".jinja"}
 _BASE = "adapter_config.json"
 """It makes transformers load another model, which it names."""
+_BLOB = re.compile(r"[0-9a-f]+")
 _WEIGHTS = re.compile(r"(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors")
 """What the libraries load when they aren't asked for a variant like fp16."""
 
@@ -47,14 +45,17 @@ def fetch(reference: ModelReference, accepts: Accepts, on_fetch: OnFetch) -> Pat
     A commit that is in the cache takes no request. All else is fetched in a process of its own: what `on_fetch` raises
     stops it.
     """
-    if reference.is_commit and cached(reference):
-        return fetch_here(reference, accepts)
-    return fetch_apart(reference, accepts, on_fetch)
+    if not reference.is_commit or (folder := cached(reference)) is None:
+        return fetch_apart(reference, accepts, on_fetch)
+    with explained(reference):
+        accepts.check(reference, read_config(folder))
+        _verify(folder, needed_files(reference, folder))
+    return folder
 
 
-def fetch_here(reference: ModelReference, accepts: Accepts, on_files: OnFiles = lambda _files, _pattern: None) -> Path:
+def fetch_here(reference: ModelReference, accepts: Accepts, on_files: OnFiles) -> Path:
     """Fetch in this process. Whether a repository is of use is decided before its weights are fetched."""
-    with _explained(reference):
+    with explained(reference):
         folder = _snapshot(reference, reference.revision, CONFIGS)
         accepts.check(reference, read_config(folder))
         files = needed_files(reference, folder)
@@ -64,13 +65,13 @@ def fetch_here(reference: ModelReference, accepts: Accepts, on_files: OnFiles = 
         checked = fetch_weights(reference, folder, missing)
         if missing := _missing(folder, missing):
             _snapshot(reference, folder.name, [file.path for file in missing])
-        verify(folder, files, checked)
+        _verify(folder, files, checked)
     return folder
 
 
 def describe(reference: ModelReference) -> Path:
     """Return the folder of a repository's commit with what tells about it; raise ModelUnavailable."""
-    with _explained(reference):
+    with explained(reference):
         return _snapshot(reference, reference.revision, (*CONFIGS, CARD))
 
 
@@ -98,22 +99,15 @@ def cached(reference: ModelReference) -> Path | None:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """Return a model's own configuration; empty when the folder has none. Raise ValueError when it isn't one."""
-    for path in (folder / name for name in CONFIGS):
-        if path.is_file():
-            config = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(config, dict):
-                raise ValueError(f"its {path.name} is no configuration")
-            return config
-    return {}
+    found = (folder / name for name in CONFIGS)
+    return read_json(next((path for path in found if path.is_file()), folder / CONFIGS[0]))
 
 
 def needed_files(reference: ModelReference, folder: Path) -> list[RepoFile]:
     """Return the files that are needed; raise ModelUnavailable when the weights have other forms only."""
-    from huggingface_hub import get_cached_repo_tree
-
     config = read_config(folder)
     parts = [name for name, value in config.items() if isinstance(value, list)] if "_class_name" in config else []
-    tree = get_cached_repo_tree(reference.name, revision=folder.name)
+    tree = _tree(reference, folder)
     if config and not reference.entry:
         files = [file for file in tree if is_needed(file.path, parts)]
     else:
@@ -121,6 +115,33 @@ def needed_files(reference: ModelReference, folder: Path) -> list[RepoFile]:
     if not any(file.path.endswith(".safetensors") for file in files):
         raise unavailable(reference, NO_SAFETENSORS)
     return files
+
+
+def _tree(reference: ModelReference, folder: Path) -> list[RepoFile]:
+    """Return a commit's files as the Hub listed them; raise CachedRepoTreeNotFoundError when it never did.
+
+    Without a Hub those count that are in the cache, which another tool may have filled: nothing tells what they were.
+    """
+    from huggingface_hub import get_cached_repo_tree, is_offline_mode
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+    from huggingface_hub.hf_api import RepoFile
+
+    try:
+        tree = get_cached_repo_tree(reference.name, revision=folder.name)
+    except CachedRepoTreeNotFoundError:
+        if not is_offline_mode():
+            raise
+        here = ((path, path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file())
+        return [RepoFile(path=name, size=path.stat().st_size, oid="") for path, name in here]  # type: ignore[no-untyped-call]
+    if wrong := [file.path for file in tree if not _is_sane(file)]:
+        raise NotAHub(f"a file called {wrong[0]}")
+    return tree
+
+
+def _is_sane(file: RepoFile) -> bool:
+    """Say whether a file stays in its folder, and its content has a name of git's: they become paths here."""
+    where = PureWindowsPath(file.path)  # reads both kinds of slashes
+    return not where.anchor and ".." not in where.parts and bool(_BLOB.fullmatch(str(file.blob_id)))
 
 
 def is_needed(path: str, parts: Sequence[str]) -> bool:
@@ -137,14 +158,9 @@ def _is_adapter(path: str, entry: str | None) -> bool:
     return path in (entry, CARD) if entry else path == CARD or (path.endswith(".safetensors") and "/" not in path)
 
 
-@contextlib.contextmanager
-def _explained(reference: ModelReference) -> Iterator[None]:
-    import httpx2
-
-    try:
-        yield
-    except (httpx2.HTTPError, OSError, ValueError) as error:
-        raise why_not(reference, error) from error
+def _verify(folder: Path, files: Sequence[RepoFile], checked: Collection[str] = ()) -> None:
+    """Check files whose hashes the Hub listed, but for those that are checked already."""
+    verify(folder, [file for file in files if file.blob_id], checked)
 
 
 def _missing(folder: Path, files: Sequence[RepoFile]) -> list[RepoFile]:
@@ -175,15 +191,14 @@ def _snapshot(
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    never_sleep_long()
+    if not local_files_only:
+        never_sleep_long()
     disable_progress_bars()
     # An adapter's repository has no configuration, which it would warn of.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    try:
+    with understood():
         return Path(
             snapshot_download(
                 reference.name, revision=revision, allow_patterns=list(files), local_files_only=local_files_only
             )
         )
-    except _ODD_ANSWERS as error:
-        raise NotAHub(brief(error)) from error

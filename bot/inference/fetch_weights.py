@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bot.inference.access import NotAHub
 from bot.inference.download import download
+from bot.inference.hub_client import NotAHub
 from bot.inference.reference import ModelReference
 from bot.inference.verified import DamagedFile, is_right
 
@@ -83,7 +83,7 @@ def _source(url: str, found: HfFileMetadata) -> tuple[str, dict[str, str]]:
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     source, headers = url if found.xet_file_data else found.location, build_hf_headers()
-    if urlsplit(source).netloc != urlsplit(url).netloc:
+    if urlsplit(source)[:2] != urlsplit(url)[:2]:
         headers.pop("authorization", None)
     return source, headers
 

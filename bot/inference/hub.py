@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from bot.inference.access import NO_SAFETENSORS, unavailable
 from bot.inference.fetch import cached, fetch, read_config
 from bot.inference.fetch_process import OnFetch
 from bot.inference.fetch_torch import fetch_from_torch, fetched_file
+from bot.inference.json_files import read_json
 from bot.inference.reference import ModelReference, parse_reference, shown_model
 
 
@@ -73,7 +73,10 @@ def local_model(text: str) -> ModelFiles | None:
 
 
 def _in_folder(reference: ModelReference, folder: Path) -> ModelFiles:
-    meta = read_meta(folder)
+    try:
+        meta = read_meta(folder)
+    except (OSError, ValueError) as error:
+        raise unavailable(reference, f"Its hubcord.json can't be read ({brief(error)}).") from error
     return ModelFiles(reference, folder, folder.name if reference.scheme == "hf" else meta.get("revision"), meta)
 
 
@@ -118,6 +121,5 @@ def weight_files(reference: ModelReference, folder: Path) -> list[Path]:
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """Return what a model's maker wrote down for hubcord; empty for most."""
-    path = folder / "hubcord.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    """Return what a model's maker wrote down for hubcord; empty for most. Raise ValueError when it can't be read."""
+    return read_json(folder / "hubcord.json")

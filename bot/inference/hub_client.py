@@ -1,12 +1,17 @@
-"""Ask the Hub without sleeping for as long as it says: who waits for a model is told instead."""
+"""Ask the Hub without sleeping for as long as it says, and notice when what answers is none."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import threading
 import time
+from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from bot.errors import brief
 
 if TYPE_CHECKING:
     import httpx2
@@ -15,6 +20,10 @@ if TYPE_CHECKING:
 _setting = threading.Lock()
 _PATIENCE_S = 20.0
 """What huggingface_hub may sleep through before it asks again."""
+_LONGEST_WAIT_S = 3_600.0
+"""What is believed of how long to wait."""
+_ODD_ANSWERS = (AssertionError, AttributeError, LookupError, TypeError, json.JSONDecodeError)
+"""What huggingface_hub raises when it doesn't understand what a server answers."""
 
 
 class HubAsksToWait(OSError):
@@ -23,6 +32,28 @@ class HubAsksToWait(OSError):
     def __init__(self, response: httpx2.Response) -> None:
         super().__init__("the Hub asks to wait")
         self.response = response
+
+
+class NotAHub(ValueError):
+    """What answered says nothing that a Hub says."""
+
+
+@contextlib.contextmanager
+def understood() -> Iterator[None]:
+    """Ask the Hub inside; raise NotAHub when its answer makes no sense."""
+    try:
+        yield
+    except _ODD_ANSWERS as error:
+        raise NotAHub(brief(error)) from error
+
+
+def hub_token() -> str | None:
+    """Return the token that the Hub gets, if there is one and it can be read."""
+    from huggingface_hub import get_token
+
+    with contextlib.suppress(OSError, ValueError):  # HF_HOME can't be read, or holds something else
+        return get_token()
+    return None
 
 
 def hub_api() -> HfApi:
@@ -60,14 +91,16 @@ def _set_client() -> None:
 
 
 def wait_asked_s(response: Any) -> float | None:
-    """Return how long a response asks to wait, by `RateLimit` as the Hub does, or by `Retry-After`."""
+    """Return how long a response asks to wait, by `RateLimit` as the Hub does, or by `Retry-After`; an hour at most."""
     from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
     headers = getattr(response, "headers", {})
     limit = parse_ratelimit_headers(headers)
     if limit is not None and limit.remaining == 0:
-        return float(limit.reset_in_seconds)
-    return _seconds(headers.get("Retry-After", "").strip())
+        wait_s: float | None = limit.reset_in_seconds
+    else:
+        wait_s = _seconds(headers.get("Retry-After", "").strip())
+    return None if wait_s is None else min(float(wait_s), _LONGEST_WAIT_S)
 
 
 def _refuse_to_wait(response: httpx2.Response) -> None:
@@ -77,7 +110,7 @@ def _refuse_to_wait(response: httpx2.Response) -> None:
 
 def _seconds(text: str) -> float | None:
     """Read the two forms of Retry-After: seconds, and a date."""
-    if text.isdigit():
+    if text.isascii() and text.isdecimal():
         return float(text)
     try:
         return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)

@@ -50,7 +50,8 @@ def _parts(content: str) -> tuple[Mapping[str, Any], str]:
         return {}, content
     try:
         data = yaml.safe_load(head[2])
-    except (yaml.YAMLError, ValueError, RecursionError):  # of dates like 2024-13-01, of lists in lists without end
+    except (yaml.YAMLError, ValueError, RecursionError, AttributeError, LookupError, TypeError):
+        # of dates like 2024-13-01, of lists in lists without end, of `!!int ""`
         data = None
     return data if isinstance(data, dict) else {}, content[head.end() :]
 

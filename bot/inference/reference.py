@@ -19,7 +19,7 @@ from bot.errors import BadInput
 
 HOW_TO_WRITE = "hf:ORG/NAME@REVISION, torchvision:NAME, torchhub:OWNER/REPO:TAG#ENTRY, path:FOLDER or bundled:NAME"
 _VALID = {
-    "hf": re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?(#[\w./-]+\.safetensors)?"),
+    "hf": re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?(#(?!/|.*\.\./)[\w./-]+\.safetensors)?"),
     "torchvision": re.compile(r"\w+(\.\w+)?"),
     "torchhub": re.compile(r"[\w.-]+/[\w.-]+:[\w./-]+#\w+"),
     "path": re.compile(r".+", re.DOTALL),

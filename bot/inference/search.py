@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.errors import UserError
 from bot.inference.accepts import Accepts
 from bot.inference.access import without_token
-from bot.inference.hub_client import hub_api
+from bot.inference.hub_client import hub_api, understood
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,13 @@ def search(query: str, accepts: Accepts, *, limit: int) -> list[Found]:
     import httpx2
 
     try:
-        models = hub_api().list_models(
-            search=query, pipeline_tag=accepts.tag, filter="safetensors", sort="downloads", limit=limit,
-            expand=["downloads", "gated", "tags"],
-        )  # fmt: skip
-        return [Found(f"hf:{m.id}", m.downloads, _licence(m.tags or []), bool(m.gated)) for m in models]
-    except (httpx2.HTTPError, OSError) as error:
+        with understood():
+            models = hub_api().list_models(
+                search=query, pipeline_tag=accepts.tag, filter="safetensors", sort="downloads", limit=limit,
+                expand=["downloads", "gated", "tags"],
+            )  # fmt: skip
+            return [Found(f"hf:{m.id}", m.downloads, _licence(m.tags or []), bool(m.gated)) for m in models]
+    except (httpx2.HTTPError, OSError, ValueError, ImportError) as error:
         raise UserError("The Hub can't be searched: {why}", why=without_token(str(error))) from error
 
 

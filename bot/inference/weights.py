@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +10,11 @@ from pathlib import Path
 
 from bot.inference.device import Device
 from bot.inference.hub_client import hub_api
+from bot.inference.json_files import parse_object
+
+_MOST_HEADER_BYTES = 100_000_000
+"""What the format allows."""
+_POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def is_half(device: Device) -> bool:
 
 
 def read_weights(files: Iterable[Path]) -> Weights:
-    """Read the headers of files on this machine."""
+    """Read the headers of files on this machine; raise ValueError for one that has none."""
     size_bytes, parameters = 0, Counter[str]()
     for file in files:
         size_bytes += file.stat().st_size
@@ -48,20 +51,45 @@ def read_weights(files: Iterable[Path]) -> Weights:
 
 
 def fetch_weights(name: str, revision: str, files: Mapping[str, int]) -> Weights:
-    """Ask the Hub for the headers of a repository's files, given with their sizes."""
+    """Ask the Hub for the headers of a repository's files, given with their sizes; raise ValueError as above."""
+    from huggingface_hub.errors import SafetensorsParsingError
+
     parameters = Counter[str]()
     for file in files:
-        parameters.update(hub_api().parse_safetensors_file_metadata(name, file, revision=revision).parameter_count)
+        try:
+            header = hub_api().parse_safetensors_file_metadata(name, file, revision=revision)
+        except (SafetensorsParsingError, LookupError, TypeError, AttributeError) as error:
+            raise _damaged(file) from error
+        parameters.update(header.parameter_count)
     return Weights(sum(files.values()), dict(parameters))
 
 
 def _count(file: Path) -> Counter[str]:
     """Count the parameters in a file: its first 8 bytes tell how long the JSON is that describes its tensors."""
     with file.open("rb") as content:
-        (length,) = struct.unpack("<Q", content.read(8))
-        tensors = json.loads(content.read(length))
+        start = content.read(len(_POINTER))
+        if start == _POINTER:
+            raise ValueError(f"{file.name} is a git-lfs pointer, run `git lfs pull`")
+        content.seek(8)
+        length = int.from_bytes(start[:8], "little")
+        if length > min(file.stat().st_size - 8, _MOST_HEADER_BYTES):
+            raise _damaged(file.name)
+        tensors = parse_object(content.read(length), file.name)
     counts = Counter[str]()
     for name, tensor in tensors.items():
         if name != "__metadata__":
-            counts[tensor["dtype"]] += math.prod(tensor["shape"])
+            dtype, shape = _tensor(tensor, file)
+            counts[dtype] += math.prod(shape)
     return counts
+
+
+def _tensor(tensor: object, file: Path) -> tuple[str, list[int]]:
+    """Return a tensor's type and shape."""
+    match tensor:
+        case {"dtype": str(dtype), "shape": list(shape)} if all(isinstance(length, int) for length in shape):
+            return dtype, shape
+    raise _damaged(file.name)
+
+
+def _damaged(name: str) -> ValueError:
+    return ValueError(f"{name} is no whole safetensors file")

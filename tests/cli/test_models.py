@@ -130,7 +130,7 @@ def test_damaged_folders_are_listed_as_such(models: Shell, tmp_path: Path) -> No
     listed = models.json("list")[:2]
     assert [(card["trouble"][:27], card["loads"]) for card in listed] == [
         ("Its files can't be read (JS", False)
-    ] * 1 + [("Its files can't be read (er", False)]
+    ] * 1 + [("Its files can't be read (Va", False)]
     assert "Its configuration can't be read" in models("pull", "path:a", code=1)[1]
 
 
@@ -181,6 +181,21 @@ def test_what_cannot_be_pinned_stays_as_it_is(hub: LoopbackHub, models: Shell) -
     pinned_text = config.read_text(encoding="utf-8")
     assert f'# "hf:org/pickled@{"a" * 40}", "hf:org/nothing@main"' in pinned_text
     assert hub.repositories["org/sentiment"].sha in pinned_text
+
+
+def test_answers_that_make_no_sense_are_told_as_such(hub: LoopbackHub, models: Shell) -> None:
+    config = Path(models._folder) / "config.toml"
+    page = b"<html><h1>Log in to this network</h1></html>"
+    for body in (b"{}", b"[1]", page):
+        hub.faults[:] = [Fault("api/models", 200, body=body)]
+        assert "isn't a Hub" in models("info", "hf:org/sentiment@main", code=1)[1]
+    for body in (b"[1]", page):
+        hub.faults[:] = [Fault("api/models", 200, body=body)]
+        assert "The Hub can't be searched" in models("search", "x", "--task", "sentiment", code=1)[1]
+    for body in (b"{}", b'{"id": "org/x", "sha": null, "siblings": [{"rfilename": "model.safetensors"}]}'):
+        hub.faults[:] = [Fault("api/models", 200, body=body)]
+        assert "isn't a Hub" in models("pin", code=1)[1]
+        assert config.read_text(encoding="utf-8") == CONFIG
 
 
 def test_searching(hub: LoopbackHub, models: Shell) -> None:

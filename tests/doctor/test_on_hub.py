@@ -95,7 +95,19 @@ def test_what_is_cached_is_right_without_a_hub(hub: LoopbackHub, tmp_path: Path)
     found = doctor(hub, tmp_path, HF_ENDPOINT="http://127.0.0.1:9", HF_TOKEN=TOKEN)
     assert found["sentiment@main"]["state"] == "ok"
     assert found["HF token"]["state"] == "warning"
-    assert "can't be asked (ConnectError)" in found["HF token"]["text"]
+    assert "can't be asked (ConnectError: " in found["HF token"]["text"]
+
+
+def test_answers_that_make_no_sense_and_a_home_that_cannot_be_read_are_lines(hub: LoopbackHub, tmp_path: Path) -> None:
+    odd = {"whoami": b"[1]", "revision": b"{}", "models": b"[]"}
+    hub.faults += [Fault(path, 200, body=body) for path, body in odd.items()]
+    found = doctor(hub, tmp_path, HF_TOKEN=TOKEN)
+    assert "can't be asked (NotAHub: TypeError: " in found["HF token"]["text"]
+    assert all("isn't a Hub" in found[name]["text"] for name in _NAMES)
+    (tmp_path / "token").mkdir()
+    found = doctor(hub, tmp_path, HF_TOKEN_PATH=str(tmp_path / "token"))
+    assert found["HF token"]["state"] == "error"
+    assert "It can't be read (IsADirectoryError: " in found["HF token"]["text"]
 
 
 def test_a_hub_that_never_answers_costs_the_limit_once(hub: LoopbackHub, tmp_path: Path) -> None:
@@ -103,5 +115,6 @@ def test_a_hub_that_never_answers_costs_the_limit_once(hub: LoopbackHub, tmp_pat
     started = time.monotonic()
     found = doctor(hub, tmp_path, HF_TOKEN=TOKEN)
     assert time.monotonic() - started < 30
-    assert found["sentiment@main"]["text"] == found["gated"]["text"] == f"The Hub at {hub.url} can't be reached."
+    away = f"The Hub at {hub.url} can't be reached (ReadTimeout: timed out)."
+    assert found["sentiment@main"]["text"] == found["gated"]["text"] == away
     assert "it doesn't answer" in found["HF token"]["text"]

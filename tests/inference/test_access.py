@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,47 @@ def test_no_hub_at_all(hub: LoopbackHub, tmp_path: Path) -> None:
     (found,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main", HF_ENDPOINT="http://127.0.0.1:9")
     assert found["error"] == MEMBERS_READ
     assert "The Hub at http://127.0.0.1:9 can't be reached" in found["hint"]
+
+
+def test_the_login_of_a_mirror_is_not_told(hub: LoopbackHub, tmp_path: Path) -> None:
+    (found,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main", HF_ENDPOINT="http://ada:secret@127.0.0.1:9")
+    assert "The Hub at http://127.0.0.1:9 can't be reached" in found["hint"]
+    assert "secret" not in str(found)
+
+
+def test_a_proxy_that_cannot_be_used_is_told_and_what_is_cached_needs_none(hub: LoopbackHub, tmp_path: Path) -> None:
+    pinned = f"hf:org/sentiment@{hub.repositories['org/sentiment'].sha}"
+    find_in_subprocess(hub, tmp_path, pinned)
+    cached, away = find_in_subprocess(
+        hub, tmp_path, pinned, "hf:org/classifier@main", ALL_PROXY="socks5://127.0.0.1:9", NO_PROXY=""
+    )
+    assert "shown" in cached
+    assert "1. Unset ALL_PROXY, or for a SOCKS proxy install the package socksio." in away["hint"]
+
+
+def test_errors_on_the_way_are_told_apart() -> None:
+    import httpx2
+
+    def hint(error: Exception) -> str:
+        return str(why_not(parse_reference("hf:org/x@main"), error).values["hint"])
+
+    assert "The proxy lets nothing through" in hint(httpx2.ProxyError("407 Proxy Authentication Required"))
+    assert "isn't a Hub" in hint(httpx2.TooManyRedirects("Exceeded maximum allowed redirects."))
+    assert "HF_TOKEN has characters" in hint(UnicodeEncodeError("ascii", "hf_é", 3, 4, "ordinal not in range(128)"))
+    assert "can't be reached (ConnectError: name unknown)" in hint(httpx2.ConnectError("name unknown"))
+
+
+def test_a_cache_that_another_tool_filled(hub: LoopbackHub, tmp_path: Path) -> None:
+    """There the Hub's list of files is missing."""
+    find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
+    (listed,) = (tmp_path / "hub").glob("models--org--sentiment/trees")
+    shutil.rmtree(listed)
+    (offline,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main", HF_HUB_OFFLINE="1")
+    assert "shown" in offline
+    (away,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main", HF_ENDPOINT="http://127.0.0.1:9")
+    assert "The Hub can't be asked which files it has." in away["hint"]
+    (again,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
+    assert "shown" in again
 
 
 def test_offline_what_is_cached_is_used_and_the_rest_is_told(hub: LoopbackHub, tmp_path: Path) -> None:

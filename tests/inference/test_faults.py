@@ -99,6 +99,30 @@ def test_what_answers_is_no_hub(find: Finder) -> None:
         assert "HF_ENDPOINT" in answer["hint"]
 
 
+def test_no_list_of_files_leads_out_of_the_cache(find: Finder, tmp_path: Path) -> None:
+    victim = tmp_path / "hub" / "mine.safetensors"
+    victim.parent.mkdir()
+    victim.write_bytes(b"mine")
+
+    def listed(path: str, oid: str = "a" * 40) -> Fault:
+        files = [(path, oid), ("config.json", "b" * 40), (WEIGHTS, "c" * 40)]
+        tree = [{"type": "file", "path": path, "size": 4, "oid": oid} for path, oid in files]
+        return Fault("/tree", 200, body=json.dumps(tree).encode())
+
+    found = find(
+        up=listed("../../../mine.safetensors"),
+        deep=listed("unet/../../../../mine.safetensors"),
+        absolute=listed(str(victim)),
+        windows=listed("..\\..\\mine.safetensors"),
+        drive=listed("C:/mine.safetensors"),
+        content=listed("other.safetensors", "../../mine"),
+    )
+    for name, answer in found.items():
+        assert "isn't a Hub (NotAHub: a file called " in answer["hint"], name
+    assert victim.read_bytes() == b"mine"
+    assert not list(tmp_path.rglob(WEIGHTS))
+
+
 def test_a_configuration_that_is_none_is_not_the_hubs_fault(hub: LoopbackHub, tmp_path: Path) -> None:
     for name, text in (("cut", '{"architectures": ['), ("list", "[1]"), ("odd", '{"architectures": {"a": 1}}')):
         (tmp_path / name).mkdir()
@@ -305,6 +329,9 @@ def test_what_killed_processes_left_is_removed(reference: ModelReference, tmp_pa
         ({"Retry-After": "7"}, 7),
         ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
         ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "²"}, None),
+        ({"Retry-After": "9" * 30}, 3600),
+        ({"ratelimit": '"api";r=0;t=99999999'}, 3600),
         ({"ratelimit": '"api";r=0;t=55'}, 55),
         ({"ratelimit": '"api";r=3;t=55'}, None),
         ({}, None),
@@ -313,7 +340,8 @@ def test_what_killed_processes_left_is_removed(reference: ModelReference, tmp_pa
 def test_how_long_a_response_asks_to_wait(headers: dict[str, str], wait_s: float | None) -> None:
     import httpx2
 
-    assert wait_asked_s(httpx2.Response(429, headers=headers)) == wait_s
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    assert wait_asked_s(httpx2.Response(429, headers=encoded)) == wait_s
 
 
 def test_what_every_task_accepts_can_be_sent_to_the_process_that_fetches() -> None:

@@ -48,8 +48,12 @@ def test_the_folder_that_one_is_in_has_a_name_too(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "text", ["", "resnet50", "hf:", "hf:a/b/c", "hf:../x@", "torchvision:a b", "ftp:x", "bundled:a/b", "torchhub:a/b#c"]
-)
+    "text",
+    [
+        "", "resnet50", "hf:", "hf:a/b/c", "hf:../x@", "torchvision:a b", "ftp:x", "bundled:a/b", "torchhub:a/b#c",
+        "hf:a/b#../x.safetensors", "hf:a/b#x/../../y.safetensors", "hf:a/b#/etc/x.safetensors",
+    ],
+)  # fmt: skip
 def test_what_is_no_reference(text: str) -> None:
     with pytest.raises(BadInput, match="is no model reference"):
         parse_reference(text)

@@ -36,6 +36,8 @@ def test_a_card_with_everything(tmp_path: Path) -> None:
         ("base_model: org/a\n\tx: y", ()),
         ("base_model: !!python/object:os.system org/a", ()),
         ("[" * 5_000, ()),
+        ("base_model: !!timestamp foo", ()),
+        ('base_model: !!int ""', ()),
     ],
 )
 def test_the_base_models(tmp_path: Path, data: str, expected: tuple[str, ...]) -> None:

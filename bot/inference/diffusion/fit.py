@@ -8,21 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot.errors import ModelUnavailable
 from bot.inference.class_source import class_source
 from bot.inference.diffusion.adapters import takes_none, unfit
 from bot.inference.diffusion.family import is_text_to_image
 from bot.inference.diffusion.loras import LoraSettings
 from bot.inference.diffusion.schedulers import SCHEDULERS, OwnScheduler
-from bot.inference.diffusion.sizes import denoiser_config, read_json
+from bot.inference.diffusion.sizes import denoiser_config
 from bot.inference.fetch import known
 from bot.inference.hub import ModelFiles, local_folder, local_model
+from bot.inference.json_files import read_json
 from bot.inference.readme import read_readme
 from bot.inference.reference import ModelReference, parse_reference, shown_model
 
 if TYPE_CHECKING:
     from bot.inference.pipelines.imagine import ImagineRequest, ImagineSettings
 
-_UNREADABLE = contextlib.suppress(OSError, ValueError, TypeError)
+_UNREADABLE = contextlib.suppress(OSError, ValueError, TypeError, ModelUnavailable)
 Network = tuple[str, int]
 """What an adapter is made for: the class of a UNet or transformer, and how wide the text is that it hears."""
 _SD1, _SD2, _SDXL = (("UNet2DConditionModel", width) for width in (768, 1024, 2048))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
 import re
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from pydantic import AfterValidator
 
 from bot.errors import BadInput
 from bot.inference.hub import local_folder, read_meta
+from bot.inference.json_files import read_json
 from bot.inference.reference import parse_reference
 
 _RATIOS = ((1, 1), (3, 2), (2, 3), (4, 3), (3, 4), (16, 9), (9, 16))
@@ -45,11 +46,11 @@ Size = Annotated[str, AfterValidator(_checked)]
 
 def offered_sizes(reference: str, *, max_pixels: int) -> list[str]:
     """Return sizes that suit a model, its own first, by what is on this machine. It reads files."""
-    folder = local_folder(parse_reference(reference))
-    sizes = read_meta(folder).get("sizes") if folder else None
-    if sizes:
-        return list(sizes)
-    side = native_side(folder) if folder else _UNKNOWN_SIDE
+    folder, side = local_folder(parse_reference(reference)), _UNKNOWN_SIDE
+    with contextlib.suppress(OSError, ValueError, TypeError):  # the worker tells what is wrong with its files
+        if folder and (sizes := list(read_meta(folder).get("sizes", ()))):
+            return sizes
+        side = native_side(folder) if folder else side
     shaped = dict.fromkeys(_shaped(side, ratio) for ratio in _RATIOS)
     return [f"{width}x{height}" for width, height in shaped if width * height <= max_pixels]
 
@@ -66,11 +67,6 @@ def native_side(folder: Path) -> int:
 def denoiser_config(folder: Path) -> dict[str, Any]:
     """Return the configuration of a pipeline's UNet or transformer; empty when there is none."""
     return read_json(folder / "unet" / "config.json") or read_json(folder / "transformer" / "config.json")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return what a JSON file holds; empty when there is none."""
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def _compression(vae: Mapping[str, Any]) -> int:
