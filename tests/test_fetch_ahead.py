@@ -19,7 +19,7 @@ from tests.inference.finding import hub_environment
 from tests.inference.loopback_hub import LoopbackHub, serve_hub
 from tests.inference.tiny_models import tiny_sentiment
 from tests.wire.discord_server import discord_server
-from tests.wire.process import CONFIG, hubcord
+from tests.wire.process import CONFIG, hubcord, log_of
 
 LARGE = "model-00001-of-00002.safetensors"
 """A file that is fetched, but not loaded: there is a model.safetensors too."""
@@ -102,5 +102,5 @@ async def test_a_first_run_is_useful_while_it_fetches(hub: LoopbackHub, tmp_path
         hub.slow_s = 0.0
         await discord.wait_for(lambda: discord.answers(new))
     assert "org/slow" in str(discord.edits(new)[-1])
-    assert "hf:org/slow@main is here" in (tmp_path / "log.txt").read_text(encoding="utf-8")
+    assert "hf:org/slow@main is here" in log_of(tmp_path)
     assert len([request for request in hub.requests if request == f"GET /org/slow/{LARGE}"]) == 1

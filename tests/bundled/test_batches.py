@@ -10,19 +10,15 @@ from typing import Any, cast
 import pytest
 from PIL import Image, ImageChops
 
-from bot.inference.batch import BatchRun
-from bot.inference.device import Device
 from bot.inference.diffusion.painter import Painter
 from bot.inference.diffusion.pipeline import ImaginePipeline
 from bot.inference.diffusion.plan import Planner
 from bot.inference.hub import find_model
-from bot.inference.messages import Batch, BatchItem
 from bot.inference.models import ModelCache
 from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, ImagineSettings
-from tests.inference.painting import Line
+from tests.inference.line import CPU, Line, new_cache, outcomes_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what libraries say of their own next versions
-CPU = Device("cpu", threads=1)
 TOLERANCE = 2
 """How far a channel of a pixel may be off, of 255: a batch may add up in another order. Measured: 1 at most."""
 
@@ -30,7 +26,7 @@ TOLERANCE = 2
 @pytest.fixture(scope="module")
 def models(prepared: dict[str, Path]) -> ModelCache:
     assert prepared["emoji-sd"]
-    return ModelCache(CPU, budget_bytes=1 << 30, idle_unload_s=60.0)
+    return new_cache()
 
 
 def request(prompt: str, seed: int, count: int = 1) -> ImagineRequest:
@@ -41,10 +37,7 @@ def paint(
     models: ModelCache, requests: Sequence[ImagineRequest], between: Callable[[], object] = lambda: None
 ) -> list[Image.Image]:
     """Return the pictures of a batch."""
-    items = tuple(BatchItem(str(index), request) for index, request in enumerate(requests))
-    line = Line(between)
-    BatchRun(Batch("imagine", items), ImaginePipeline(ImagineSettings()), models, CPU, line).report()
-    results = [line.results[item.job_id] for item in items]
+    results = outcomes_of(ImaginePipeline(ImagineSettings()), requests, Line(between), models)
     assert all(isinstance(result, ImagineResult) for result in results), results
     return [Image.open(io.BytesIO(picture.png)) for result in results for picture in result.pictures]
 
@@ -101,11 +94,9 @@ def out_of_memory(painter: Painter, full: Full, requests: Sequence[ImagineReques
     painter.pipe, pipe = cast("Any", full), painter.pipe
     for name in ("vae", "scheduler", "enable_attention_slicing", "unet", "vae_scale_factor"):
         setattr(full, name, getattr(pipe, name))
-    items = tuple(BatchItem(str(index), request) for index, request in enumerate(requests))
-    line, models = Line(lambda: None), ModelCache(CPU, budget_bytes=1 << 30, idle_unload_s=60.0)
+    models = new_cache()
     models.get("bundled:emoji-sd", lambda *_: painter)
-    BatchRun(Batch("imagine", items), ImaginePipeline(ImagineSettings()), models, CPU, line).report()
-    return [line.results[item.job_id] for item in items]
+    return outcomes_of(ImaginePipeline(ImagineSettings()), requests, cache=models)
 
 
 def test_pictures_are_made_one_by_one_with_less_memory_when_it_runs_out(painter: Painter) -> None:

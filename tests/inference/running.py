@@ -3,50 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Container, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from PIL import Image
 
 from bot.errors import UserError
-from bot.inference.batch import BatchRun
-from bot.inference.device import Device
-from bot.inference.messages import Answered, Batch, BatchItem, Event
-from bot.inference.models import ModelCache
 from bot.inference.pipeline import Failure, Pipeline, Request
-
-CPU = Device("cpu", threads=1, precision="fp32")
-
-
-class _Line:
-    """Be a way back to a parent that keeps the outcomes."""
-
-    def __init__(self, stopped: Container[str]) -> None:
-        self.outcomes: dict[str, Any] = {}
-        self._stopped = stopped
-
-    def send(self, *events: Event) -> None:
-        self.outcomes |= {event.job_id: event.outcome for event in events if isinstance(event, Answered)}
-
-    def cancelled(self, job_id: str) -> bool:
-        return job_id in self._stopped
-
-    def prepared(self, job_id: str) -> Any:  # noqa: ARG002
-        return None
-
-    def give_way(self) -> float:
-        return 0.0
+from tests.inference.line import Line, outcomes_of
 
 
-def run_batch(pipeline: Pipeline, requests: Sequence[Request], stopped: Container[str] = ()) -> list[Any]:
+def run_batch(pipeline: Pipeline, requests: Sequence[Request], stopped: Iterable[str] = ()) -> list[Any]:
     """Return the results of requests that run together, and the errors for people in their place.
 
     `stopped` are the places in the batch, as text, of those that somebody stopped.
     """
-    line, cache = _Line(stopped), ModelCache(CPU, budget_bytes=1 << 30, idle_unload_s=60.0)
-    items = tuple(BatchItem(str(place), request) for place, request in enumerate(requests))
-    BatchRun(Batch("task", items), pipeline, cache, CPU, line).report()
-    return [_told(line.outcomes[item.job_id]) for item in items]
+    return [_told(outcome) for outcome in outcomes_of(pipeline, requests, Line(stopped=stopped))]
 
 
 def _told(outcome: Any) -> Any:

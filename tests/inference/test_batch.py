@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,39 +11,53 @@ from typing import Any
 import pytest
 
 from bot.errors import BadInput, ModelUnavailable, OutOfMemory, UserError
-from bot.inference.batch import BatchRun
 from bot.inference.device import Device, DeviceBroken, is_out_of_memory
 from bot.inference.hub import ModelFiles
-from bot.inference.messages import Answered, Batch, BatchItem, BatchReport, Drafted, Event
-from bot.inference.models import ModelCache
 from bot.inference.pipeline import Answers, Context, Failure, Loaded, Outcome, Pipeline, Result
 from bot.inference.pipelines.sentiment import SentimentRequest
+from tests.inference.line import CPU, Line, outcomes_of, report_of
 from tests.inference.tiny_models import tiny_sentiment
 
-CPU = Device("cpu", threads=1, precision="fp32")
 
-
-class Line:
-    """Be a way back to a parent that remembers what it was told."""
+class Clock:
+    """Stand still but for what somebody is said to do."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Answered] = {}
+        self.now = 0.0
+        self._one_at_a_time = threading.Lock()
 
-    def send(self, *events: Event) -> None:
-        for event in events:
-            if isinstance(event, Answered):
-                assert event.job_id not in self.answers, "a job was answered twice"
-                self.answers[event.job_id] = event
+    def monotonic(self) -> float:
+        return self.now
 
-    def cancelled(self, job_id: str) -> bool:  # noqa: ARG002
-        return False
+    def spend(self, seconds: float) -> float:
+        with self._one_at_a_time:
+            self.now += seconds
+        return seconds
 
-    def prepared(self, job_id: str) -> Any:  # noqa: ARG002
-        return None
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Let batches and loading go by a clock of our own."""
+    clock = Clock()
+    for module in ("batch", "loading"):
+        monkeypatch.setattr(f"bot.inference.{module}.time", clock)
+    return clock
+
+
+class Busy(Line):
+    """Let others take half a second whenever a batch gives way."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.served = 0
+        self.served_some = threading.Event()
 
     def give_way(self) -> float:
-        time.sleep(0.2)
-        return 0.2
+        self.served += 1
+        if self.served == 4:
+            self.served_some.set()
+        return self._clock.spend(0.5)
 
 
 class ScriptedPipeline(Pipeline):
@@ -60,15 +73,12 @@ class ScriptedPipeline(Pipeline):
         yield dict(enumerate(self._answer(texts)))
 
 
-def told(pipeline: Pipeline, texts: str) -> tuple[list[Answered], BatchReport]:
-    items = tuple(BatchItem(text, SentimentRequest(model="m", text=text)) for text in texts)
-    line, cache = Line(), ModelCache(CPU, budget_bytes=1, idle_unload_s=1.0)
-    report = BatchRun(Batch("sentiment", items), pipeline, cache, CPU, line).report()
-    return [line.answers[text] for text in texts], report
+def asked(texts: str, model: str = "m") -> list[SentimentRequest]:
+    return [SentimentRequest(model=model, text=text) for text in texts]
 
 
 def outcomes(pipeline: Pipeline, texts: str) -> list[Outcome]:
-    return [answered.outcome for answered in told(pipeline, texts)[0]]
+    return outcomes_of(pipeline, asked(texts))
 
 
 def fine(texts: list[str]) -> list[Result | Exception]:
@@ -98,22 +108,19 @@ def test_nothing_is_answered_by_a_device_that_an_error_has_spoiled() -> None:
     def answer(_texts: list[str]) -> list[Result | Exception]:
         raise RuntimeError("CUDA error: device-side assert triggered")
 
-    line, cache = Line(), ModelCache(CPU, budget_bytes=1, idle_unload_s=1.0)
-    batch = Batch("sentiment", (BatchItem("a", SentimentRequest(model="m", text="a")),))
+    line = Line()
     with pytest.raises(DeviceBroken):
-        BatchRun(batch, ScriptedPipeline(answer), cache, Spoiled("cuda:0"), line).report()
+        report_of(ScriptedPipeline(answer), asked("a"), line, device=Spoiled("cuda:0"))
     assert line.answers == {}
 
 
 def test_a_sentence_for_people_spoils_no_device() -> None:
-    line, cache = Line(), ModelCache(CPU, budget_bytes=1, idle_unload_s=1.0)
-
     def answer(_texts: list[str]) -> list[Result | Exception]:
         raise BadInput("not this")
 
-    batch = Batch("sentiment", (BatchItem("a", SentimentRequest(model="m", text="a")),))
-    BatchRun(batch, ScriptedPipeline(answer), cache, Spoiled("cuda:0"), line).report()
-    assert isinstance(line.answers["a"].outcome, Failure)
+    line = Line()
+    report_of(ScriptedPipeline(answer), asked("a"), line, device=Spoiled("cuda:0"))
+    assert isinstance(line.answers["0"].outcome, Failure)
 
 
 @pytest.mark.parametrize(("error", "broken"), [(None, False), (RuntimeError("device-side assert"), True)])
@@ -190,40 +197,33 @@ def test_what_was_answered_before_a_failure_stands() -> None:
     assert pipeline.batches == [["a", "b", "c"], ["b"], ["c"]]
 
 
-def test_seconds_are_shared_by_work_and_leave_out_the_guests() -> None:
+def test_seconds_are_shared_by_work_and_leave_out_the_guests(clock: Clock) -> None:
     class Slow(ScriptedPipeline):
         def run(self, requests: Sequence[Any], context: Context) -> Iterator[Answers]:
             context.give_way()
-            time.sleep(0.04)
+            clock.spend(0.04)
             yield {index: Result(model=request.text) for index, request in enumerate(requests)}
 
-    answers, report = told(Slow(fine), "ab")
-    assert answers[0].seconds == answers[1].seconds
-    assert 0.04 <= sum(answered.seconds for answered in answers) <= report.seconds < 0.2
+    line = Busy(clock)
+    report = report_of(Slow(fine), asked("ab"), line)
+    assert [answered.seconds for answered in line.answers.values()] == pytest.approx([0.02, 0.02])
+    assert report.seconds == pytest.approx(0.04)
 
 
-def test_the_time_of_a_draft_counts_with_the_answer() -> None:
-    drafts: list[Drafted] = []
-
-    class Drafting(Line):
-        def send(self, *events: Event) -> None:
-            drafts.extend(event for event in events if isinstance(event, Drafted))
-            super().send(*events)
-
+def test_the_time_of_a_draft_counts_with_the_answer(clock: Clock) -> None:
     class Slow(ScriptedPipeline):
         def run(self, requests: Sequence[Any], context: Context) -> Iterator[Answers]:
             answers = {index: Result(model=request.text) for index, request in enumerate(requests)}
-            time.sleep(0.04)
+            clock.spend(0.04)
             context.draft(answers)
-            time.sleep(0.04)
+            clock.spend(0.06)
             yield answers
 
-    items = tuple(BatchItem(text, SentimentRequest(model="m", text=text)) for text in "ab")
-    line, cache = Drafting(), ModelCache(CPU, budget_bytes=1, idle_unload_s=1.0)
-    BatchRun(Batch("sentiment", items), Slow(fine), cache, CPU, line).report()
-    assert [(draft.job_id, draft.result.model) for draft in drafts] == [("a", "a"), ("b", "b")]
-    for draft in drafts:
-        assert 0.02 <= draft.seconds <= line.answers[draft.job_id].seconds - 0.02
+    line = Line()
+    report_of(Slow(fine), asked("ab"), line)
+    assert [draft.result.model for draft in line.drafts.values()] == ["a", "b"]
+    assert [draft.seconds for draft in line.drafts.values()] == pytest.approx([0.02, 0.02])
+    assert [answered.seconds for answered in line.answers.values()] == pytest.approx([0.05, 0.05])
 
 
 def test_memory_is_saved_before_a_job_fails_and_a_smaller_one_is_named() -> None:
@@ -249,18 +249,13 @@ def test_memory_is_saved_before_a_job_fails_and_a_smaller_one_is_named() -> None
     assert len(pipeline.batches) == 2
 
 
-def test_others_are_served_while_a_model_is_loaded(tmp_path: Path) -> None:
+def test_others_are_served_while_a_model_is_loaded(tmp_path: Path, clock: Clock) -> None:
     """And their time is nobody's loading."""
-    served: list[float] = []
-
-    class Serving(Line):
-        def give_way(self) -> float:
-            time.sleep(0.05)
-            served.append(0.05)
-            return 0.05
+    line = Busy(clock)
 
     def slow(_files: ModelFiles, _device: Device) -> str:
-        time.sleep(0.4)
+        assert line.served_some.wait(10)
+        clock.spend(0.25)
         return threading.current_thread().name
 
     class Loading(Pipeline):
@@ -268,15 +263,12 @@ def test_others_are_served_while_a_model_is_loaded(tmp_path: Path) -> None:
             yield dict.fromkeys(range(len(requests)), Result(model=context.load(requests[0].model, slow)))
 
     reference = f"path:{tiny_sentiment(tmp_path / 'tiny')}"
-    items = (BatchItem("a", SentimentRequest(model=reference, text="a")),)
-    line, cache = Serving(), ModelCache(CPU, budget_bytes=1 << 30, idle_unload_s=1.0)
-    report = BatchRun(Batch("sentiment", items), Loading(), cache, CPU, line).report()
-    result = line.answers["a"].outcome
+    report = report_of(Loading(), asked("a", reference), line)
+    result = line.answers["0"].outcome
     assert isinstance(result, Result)
     assert result.model != threading.current_thread().name
-    assert len(served) >= 4
-    assert report.loading_s[reference] + sum(served) == pytest.approx(0.4, abs=0.2)
-    assert report.seconds < 0.2
+    assert report.loading_s == {reference: pytest.approx(0.25)}
+    assert report.seconds == pytest.approx(0.0)
 
 
 @pytest.mark.parametrize(

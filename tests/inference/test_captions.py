@@ -16,7 +16,8 @@ from bot.inference.diffusion.painter import Painter
 from bot.inference.pipeline import Failure
 from bot.inference.pipelines.describe import DescribePipeline, DescribeRequest, DescribeSettings
 from bot.inference.pipelines.imagine import ImagineResult, ImagineSettings
-from tests.inference.painting import Line, Studio
+from tests.inference.line import Line
+from tests.inference.painting import Studio
 from tests.inference.running import run_batch
 from tests.inference.tiny_models import tiny_sentiment
 from tests.inference.tiny_pipelines import tiny_sd
@@ -58,7 +59,7 @@ def test_each_picture_has_the_caption_that_describe_gives_it(folder: Path, tmp_p
         replace(result, pictures=tuple(replace(picture, caption="") for picture in result.pictures))
         for result in results
     ]
-    assert list(line.drafts.values()) == plain
+    assert [draft.result for draft in line.drafts.values()] == plain
 
 
 def test_without_the_setting_nothing_is_described(folder: Path) -> None:

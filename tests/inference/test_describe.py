@@ -19,7 +19,8 @@ from bot.inference.pipelines.describe import (
     _Chatter,
     load_describer,
 )
-from tests.inference.running import CPU, photo, run_batch
+from tests.inference.line import CPU
+from tests.inference.running import photo, run_batch
 from tests.inference.tiny_models import tiny_classifier
 from tests.inference.tiny_vision import tiny_blip, tiny_git, tiny_llava
 

@@ -15,7 +15,8 @@ from bot.inference.diffusion.family import read_family
 from bot.inference.diffusion.schedulers import SCHEDULERS
 from bot.inference.pipeline import Failure
 from bot.inference.pipelines.imagine import ImagineSettings
-from tests.inference.painting import Line, Studio, parameters, pixels
+from tests.inference.line import Line
+from tests.inference.painting import Studio, parameters, pixels
 from tests.inference.tiny_pipelines import FAMILIES, tiny_flux, tiny_sd
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what libraries say of their own next versions

@@ -16,16 +16,15 @@ from bot.errors import JobCancelled, ModelUnavailable
 from bot.fetch_ahead import FetchAhead
 from bot.inference import fetch_process
 from bot.inference.builder_facts import builder_facts
-from bot.inference.device import Device
 from bot.inference.hub import find_model, is_here
 from bot.inference.models import ModelCache
 from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier
 from bot.inference.reference import parse_reference
 from tests.inference.finding import hub_environment
+from tests.inference.line import CPU
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
 from tests.inference.torch_server import pretend_servers, serve_repository, serve_weights
 
-CPU = Device("cpu", threads=1, precision="fp32")
 SHUFFLENET = "torchvision:shufflenet_v2_x0_5"
 SCALED = "torchhub:owner/repo:v1.0#scaled"
 TRUSTED = ("owner/repo",)

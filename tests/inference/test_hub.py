@@ -19,10 +19,9 @@ from bot.inference.models import ModelCache
 from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier
 from bot.inference.reference import parse_reference, shown_model
 from tests.inference.finding import find_in_subprocess
+from tests.inference.line import CPU
 from tests.inference.loopback_hub import LoopbackHub, serve_hub
 from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
-
-CPU = Device("cpu", threads=1, precision="fp32")
 
 
 @pytest.mark.parametrize(

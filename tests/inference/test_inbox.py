@@ -14,15 +14,13 @@ import pytest
 
 from bot.errors import BadInput
 from bot.inference.batch import BatchRun
-from bot.inference.device import Device
 from bot.inference.inbox import Inbox
 from bot.inference.messages import Batch, BatchItem, Cancel, Forget, Prepare, Run
 from bot.inference.models import ModelCache
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Result
 from bot.inference.pipelines.sentiment import SentimentRequest
 from bot.inference.worker import BatchLine, Worker, WorkerOptions
-
-CPU = Device("cpu", threads=1)
+from tests.inference.line import CPU
 
 
 class GatedPipeline(Pipeline):

@@ -16,9 +16,9 @@ from bot.inference.translation.families import Prefixes, find_steering, read_ste
 from bot.inference.translation.tags import by_language
 from bot.inference.translation.translator import Translator, _dtype
 from tests.inference import tiny_translators as tiny
+from tests.inference.line import CPU
 from tests.inference.tiny_models import tiny_sentiment
 
-CPU = Device("cpu", threads=1, precision="fp32")
 TEXT = "The meeting starts at three."
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "fsmt": tiny.tiny_fsmt,

@@ -15,10 +15,10 @@ from bot.inference.hub import find_model
 from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier
 from bot.inference.precision import CHOICES
 from bot.inference.reference import parse_reference
+from tests.inference.line import CPU
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
 from tests.inference.torch_server import pretend_servers, serve_repository
 
-CPU = Device("cpu", threads=1, precision="fp32")
 COMMIT = "1234567890abcdef1234567890abcdef12345678"
 HUBCONF = """
 dependencies = ["torch"]

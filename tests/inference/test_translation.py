@@ -11,17 +11,12 @@ import pytest
 
 from bot.config import parse_settings
 from bot.errors import BadInput, JobCancelled
-from bot.inference.batch import BatchRun
-from bot.inference.device import Device
-from bot.inference.messages import Batch, BatchItem
-from bot.inference.models import ModelCache
 from bot.inference.pipeline import Failure
 from bot.inference.pipelines.translate import TranslatePipeline, TranslateRequest, TranslateResult, TranslateSettings
 from bot.inference.translation.translator import Translator
-from tests.inference.test_batch import Line
+from tests.inference.line import Line, new_cache, outcomes_of
 from tests.inference.tiny_translators import tiny_fsmt, tiny_m2m100
 
-CPU = Device("cpu", threads=1, precision="fp32")
 PORTUGUESE = "Bom dia, como está hoje? Eu gosto muito de café."
 ENGLISH = "Good morning, how are you today? I like coffee very much."
 
@@ -33,8 +28,7 @@ class Bench:
         values = [{"from": source, "to": to, "model": model} for source, to, model in pairs]
         self.settings = parse_settings({"translate": {"pairs": values}}).task(TranslateSettings)
         self.pipeline = TranslatePipeline(self.settings)
-        self.cache = ModelCache(CPU, budget_bytes=1 << 30, idle_unload_s=1_000)
-        self.line = Line()
+        self.cache = new_cache()
         self.given: list[tuple[str, list[str]]] = []
         translate = Translator.translate
 
@@ -48,9 +42,7 @@ class Bench:
         return self.settings.request(text, **options)
 
     def answers(self, *requests: TranslateRequest) -> list[Any]:
-        items = tuple(BatchItem(str(number), request) for number, request in enumerate(requests))
-        BatchRun(Batch("translate", items), self.pipeline, self.cache, CPU, self.line).report()
-        outcomes = [self.line.answers.pop(item.job_id).outcome for item in items]
+        outcomes = outcomes_of(self.pipeline, requests, cache=self.cache)
         return [outcome.error if isinstance(outcome, Failure) else outcome for outcome in outcomes]
 
 
@@ -101,7 +93,7 @@ def test_a_direct_translation_is_the_same_in_company(through: Bench) -> None:
 
 
 def test_a_job_that_is_stopped_between_the_models(through: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(through.line, "cancelled", lambda job_id: job_id == "0" and len(through.given) > 1)
+    monkeypatch.setattr(Line, "cancelled", lambda _, job_id: job_id == "0" and len(through.given) > 1)
     stopped, other = through.answers(*(through.ask(PORTUGUESE, to="de", source="pt") for _ in range(2)))
     assert isinstance(stopped, JobCancelled)
     assert isinstance(other, TranslateResult)

@@ -10,6 +10,7 @@ import pytest
 from bot.errors import UserError
 from bot.jobs import lock
 from bot.jobs.lock import alone_with
+from tests.fakes.waiting import until
 from tests.jobs.postgres import Server
 
 
@@ -46,12 +47,25 @@ async def test_a_database_that_is_away_says_so(tmp_path: Path) -> None:
             pass
 
 
-async def test_the_lock_is_taken_again_when_the_database_comes_back(postgres_url: str, postgres_server: Server) -> None:
+async def test_the_lock_is_taken_again_when_the_database_comes_back(
+    postgres_url: str,
+    postgres_server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    taken, take = asyncio.Event(), lock._AdvisoryLock.take
+
+    async def tell(self: lock._AdvisoryLock) -> None:
+        await take(self)
+        taken.set()
+
+    monkeypatch.setattr(lock._AdvisoryLock, "take", tell)
     async with alone_with(postgres_url) as lost:
+        taken.clear()
         await asyncio.to_thread(postgres_server.stop)
-        await asyncio.sleep(0.3)
+        await until(lambda: "can't be reached" in caplog.text)
         await asyncio.to_thread(postgres_server.start)
-        await asyncio.sleep(0.5)
+        await asyncio.wait_for(taken.wait(), 10)
         assert not lost.is_set()
         with pytest.raises(UserError, match="Another hubcord is running"):
             async with alone_with(postgres_url):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,9 +16,11 @@ from bot.errors import UserError
 from bot.jobs import database, writer
 from bot.jobs.job import JobState
 from bot.jobs.sql_store import SqlStore
+from tests.fakes.waiting import until
 from tests.jobs.postgres import Server
 from tests.jobs.test_store import RESULT, in_the_database, left_in, opened, picture_job
 
+FAILS = "can't be written, trying again"
 NOT_STORED = "couldn't be stored. Try again"
 
 
@@ -41,18 +43,14 @@ def locked(file: Path) -> Iterator[None]:
     connection.close()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0)
-
-
 async def _tell_sqlite(store: SqlStore, pragma: str) -> None:
     async with store._engine.connect() as connection:
         await connection.exec_driver_sql(f"PRAGMA {pragma}")
 
 
-async def test_a_locked_file_refuses_jobs_and_keeps_what_happens_to_others(sqlite_url: str, tmp_path: Path) -> None:
+async def test_a_locked_file_refuses_jobs_and_keeps_what_happens_to_others(
+    sqlite_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     taken, refused, after = picture_job(), picture_job(), picture_job()
     async with opened(sqlite_url) as store:
         await store.add(taken)
@@ -63,8 +61,8 @@ async def test_a_locked_file_refuses_jobs_and_keeps_what_happens_to_others(sqlit
                 await store.add(refused)
             taken.finish(JobState.DONE, result=RESULT)
             store.save(taken)
-            await asyncio.sleep(0.3)
-        await asyncio.sleep(0.2)
+            await until(lambda: caplog.text.count(FAILS) > 2)
+        await until(lambda: not store._writer._failing)
         await store.add(after)
     back = await left_in(sqlite_url)
     assert [job.id for job in back] == [taken.id, after.id]
@@ -84,22 +82,24 @@ async def test_a_full_or_read_only_disk(
         with pytest.raises(UserError, match=NOT_STORED):
             await store.add(refused)
         store.answered(taken)
-        await asyncio.sleep(0.2)
+        await until(lambda: caplog.text.count(FAILS) > 1 or not store._writer._failing)  # a full disk may take this
         await _tell_sqlite(store, mended)
     assert await left_in(sqlite_url) == []
-    assert "can't be written, trying again" in caplog.text
     assert "token" not in caplog.text
 
 
-async def test_while_the_store_fails_jobs_are_refused_at_once(sqlite_url: str, tmp_path: Path) -> None:
+async def test_while_the_store_fails_jobs_are_refused_at_once(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_WAIT_S", 1_000.0)
     async with opened(sqlite_url) as store:
         with locked(tmp_path / "jobs.db"):
             store.keep("x", 1)
-            await asyncio.sleep(0.2)
-            started = asyncio.get_running_loop().time()
-            with pytest.raises(UserError, match=NOT_STORED):
-                await asyncio.gather(*(store.add(picture_job()) for _ in range(10)))
-            assert asyncio.get_running_loop().time() - started < 0.3
+            await until(lambda: store._writer._failing)
+            async with asyncio.timeout(10):
+                for _ in range(10):
+                    with pytest.raises(UserError, match=NOT_STORED):
+                        await store.add(picture_job())
 
 
 async def test_what_cannot_be_written_before_the_end_is_in_the_log(
@@ -117,7 +117,7 @@ async def test_what_cannot_be_written_before_the_end_is_in_the_log(
 async def test_a_job_whose_caller_left_is_not_kept(url: str) -> None:
     async with opened(url) as store:
         adding = asyncio.create_task(store.add(picture_job()))
-        await until(lambda: bool(store._writer._group))
+        await until(lambda: store._writer._group, every_s=0)
         adding.cancel()
         await asyncio.gather(adding, return_exceptions=True)
     assert await left_in(url) == []

@@ -52,6 +52,11 @@ async def start(discord: DiscordServer, folder: Path, config: str = CONFIG) -> a
         )
 
 
+def log_of(folder: Path) -> str:
+    """Return what the bots in a folder have said."""
+    return (folder / "log.txt").read_text(encoding="utf-8")
+
+
 def family(process: asyncio.subprocess.Process) -> list[psutil.Process]:
     """Return the bot's processes, its own first."""
     try:
@@ -82,4 +87,4 @@ async def hubcord(
             process.terminate()
         await asyncio.wait_for(process.wait(), 30)
         assert await still_alive(children) == []
-        assert TOKEN not in (folder / "log.txt").read_text(encoding="utf-8")
+        assert TOKEN not in log_of(folder)

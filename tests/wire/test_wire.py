@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from bot.bundled.prepare import prepare
+from tests.fakes.waiting import until
 from tests.wire.conversations import Limits
 from tests.wire.discord_server import DiscordServer, discord_server
-from tests.wire.process import CONFIG, ROOT, RUN, TOKEN, command, environment, family, hubcord, still_alive
+from tests.wire.process import CONFIG, ROOT, RUN, TOKEN, command, environment, family, hubcord, log_of, still_alive
 
 NO_GRACE = f"{CONFIG}[queue]\nshutdown_grace_s = 0\n"
 LONG_GRACE = f"{CONFIG}[queue]\nshutdown_grace_s = 60\n"
@@ -84,7 +85,7 @@ async def test_discords_trouble_loses_no_answer(discord: DiscordServer, tmp_path
 async def test_it_stops_at_once_while_discord_is_away(discord: DiscordServer, tmp_path: Path) -> None:
     async with hubcord(discord, tmp_path) as process:
         await discord.go_away()
-        await asyncio.sleep(1)
+        await until(lambda: "Attempting a reconnect" in log_of(tmp_path))
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 15) == 0
 
@@ -120,7 +121,7 @@ async def test_a_stop_finishes_what_runs_and_refuses_what_comes(discord: Discord
         waiting = await discord.slash("imagine", prompt="a blue heart", seed=3, steps=500)
         await discord.wait_for(lambda: discord.first(waiting))
         process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.2)
+        await until(lambda: "stopping" in log_of(tmp_path))
         refused = await discord.slash("sentiment", text="I love this!")
         await discord.wait_for(lambda: discord.first(refused))
         assert "restarting" in str(discord.first(refused))
@@ -139,7 +140,7 @@ async def test_a_stop_defers_what_came_just_before(discord: DiscordServer, tmp_p
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 30) == 0
     assert [discord.first(token) for token in texts] == [{"type": 5}] * len(texts)
-    assert "Traceback" not in (tmp_path / "log.txt").read_text(encoding="utf-8")
+    assert "Traceback" not in log_of(tmp_path)
 
 
 @pytest.mark.timeout(240)
@@ -163,7 +164,7 @@ async def test_a_second_signal_ends_at_once(discord: DiscordServer, tmp_path: Pa
         await discord.wait_for(lambda: is_drawing(discord, picture))
         everybody = family(process)
         process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.5)
+        await until(lambda: "stopping" in log_of(tmp_path))
         assert process.returncode is None
         started = time.monotonic()
         process.send_signal(second)
