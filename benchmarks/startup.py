@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -27,6 +29,7 @@ discord.http.Route.BASE = sys.argv[1]
 from bot.serve import serve
 asyncio.run(serve(None))
 """
+_LONGEST_S = 60.0
 _USER = {"id": "1", "username": "bot", "discriminator": "0", "avatar": None, "bot": True}
 _ANSWERS: dict[str, Any] = {
     "/users/@me": _USER,
@@ -67,11 +70,16 @@ def measure(folder: str) -> dict[str, Any]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(seen))
     Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, f"http://127.0.0.1:{server.server_address[1]}"],
-        cwd=folder, env=_environment(), stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    while "gateway" not in seen and process.poll() is None:
+    log = Path(folder, "log.txt")
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, f"http://127.0.0.1:{server.server_address[1]}"],
+            cwd=folder, env=_environment(), stderr=said,
+        )  # fmt: skip
+    while "gateway" not in seen:
+        if process.poll() is not None or time.perf_counter() - started > _LONGEST_S:
+            process.kill()
+            sys.exit(f"The bot never asked for the gateway. It said:\n{log.read_text(encoding='utf-8')}")
         time.sleep(0.002)
     bot = psutil.Process(process.pid)
     result = {
@@ -86,9 +94,6 @@ def measure(folder: str) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    import os
-    from pathlib import Path
-
     return {**os.environ, "DISCORD_TOKEN": "none.such.token", "PYTHONPATH": str(Path(__file__).parents[1])}
 
 

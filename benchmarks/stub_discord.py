@@ -65,7 +65,9 @@ class StubSession:
             number = int(path.partition("/")[0]) & _NUMBER
             self.answered_at[number] = self.clock()
             self.kinds[number] = json.loads(options["data"])["type"]
-            body = {"interaction": {"id": str(number), "type": 2, "response_message_id": str(_MESSAGE + number)}}
+            body: dict[str, object] = {
+                "interaction": {"id": str(number), "type": 2, "response_message_id": str(_MESSAGE + number)}
+            }
         else:
             self.edits += 1
             body = {"id": str(_MESSAGE)}

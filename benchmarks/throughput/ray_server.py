@@ -35,7 +35,7 @@ def classifier(task: str, folder: Path, threads: int, batch_size: int, wait_s: f
         async def __call__(self, request: Request) -> Any:
             return await self._batch((await request.json())["item"])
 
-    return Classifier.bind()
+    return Classifier.bind()  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

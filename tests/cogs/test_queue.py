@@ -17,7 +17,6 @@ from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import callbacks, description, embed, message, public_text
 
 PICTURE = "path:models/emoji NonexNone"
-NO_GUESTS = {"queue": {"guest_share": 0}}
 LONG_WAIT = r"starts <t:\d+:R>"
 
 
@@ -54,7 +53,6 @@ async def test_an_empty_queue(alice: MemberActor, channel: ChannelHandle) -> Non
     assert message(result).components == []
 
 
-@pytest.mark.parametrize("config", [NO_GUESTS])
 @pytest.mark.usefixtures("slow")
 async def test_shows_own_jobs_and_only_the_number_of_others(
     alice: MemberActor, bob: MemberActor, channel: ChannelHandle, device: FakeDevice
@@ -71,7 +69,6 @@ async def test_shows_own_jobs_and_only_the_number_of_others(
     assert "secret" not in str(embed(mine).to_dict()) + str(embed(others).to_dict())
 
 
-@pytest.mark.parametrize("config", [NO_GUESTS])
 @pytest.mark.usefixtures("slow")
 async def test_moderators_see_whose_jobs_wait_and_never_what_is_in_them(
     alice: MemberActor, bob: MemberActor, moderator: MemberActor, channel: ChannelHandle, device: FakeDevice, env: Env

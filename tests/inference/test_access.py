@@ -212,5 +212,5 @@ def test_two_processes_fetch_the_same_model_at_once(hub: LoopbackHub, tmp_path: 
 
     with ThreadPoolExecutor() as pool:
         runs = [pool.submit(find_in_subprocess, hub, tmp_path, "hf:org/emoji@main") for _ in range(2)]
-    assert [run.result()[0]["last"] for run in runs]
+    assert [run.result()[0]["last"] for run in runs] == [[1.0]] * 2
     assert hub.requests.count("GET /org/emoji/unet/diffusion_pytorch_model.safetensors") == 1

@@ -218,7 +218,8 @@ async def test_a_restart_runs_what_was_queued_and_running(tmp_path: Path) -> Non
     again = make_engine(FakeDevice(), store=sqlite(tmp_path))
     after = await again.start()
     assert [job.id for job in after] == [job.id for job in before]
-    assert [await job.outcome() for job in after]
+    outcomes = [await job.outcome() for job in after]
+    assert all(isinstance(outcome, SentimentResult) for outcome in outcomes)
     assert after[0].reply_to == {"somewhere": 1}
     for job in after:
         again.answered(job)
