@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from bot.bundled import catalog
 from bot.bundled.catalog import BUNDLED, DESCRIPTION, STAMP, bundled_path, cache_root, prepared_folder, source_folder
 from bot.errors import ModelUnavailable
 
+ROOT = Path(__file__).parents[2]
 NAMES = {"minilm-sentiment", "efficientnet-lite0", "bergamot-en-pt", "bergamot-pt-en", "emoji-sd"}
 HEAVY = {"torch", "numpy", "transformers", "diffusers", "safetensors"}
 
@@ -60,6 +63,16 @@ def test_half_made_folder_is_not_prepared(tmp_path: Path) -> None:
 def test_unknown_name_lists_the_names(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="minilm-sentiment"):
         bundled_path("../secrets", cache=tmp_path)
+
+
+def test_an_installed_wheel_has_the_models_where_they_are_looked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    installed = tmp_path / build["force-include"]["models"] / "emoji-sd"
+    installed.mkdir(parents=True)
+    monkeypatch.setattr(catalog, "__file__", str(tmp_path / "bot" / "bundled" / "catalog.py"))
+    assert source_folder("emoji-sd") == installed
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
