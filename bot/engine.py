@@ -149,16 +149,28 @@ class Engine:
         return self._dispatcher.running()
 
     def _recover(self, job: Job) -> None:
-        """Put a job of the last run back: queued again, or failed when it was running at two deaths."""
+        """Put a job of the last run back: queued again, or failed when it can't be run any more."""
         if job.state.final:
             return
-        if job.attempts >= MAX_ATTEMPTS:
-            job.finish(JobState.FAILED, error=UserError(_CRASHED))
-            self.store.save(job)
+        if (error := self._objection(job)) is not None:
+            self._finish(job, JobState.FAILED, error=error)
             return
         job.update(state=JobState.QUEUED)
         self.admission.hold(job)
         self._dispatcher.enqueue(job)
+
+    def _objection(self, job: Job) -> UserError | None:
+        """Return why a job of the last run isn't run again: it was running at two deaths, or the settings changed."""
+        if job.attempts >= MAX_ATTEMPTS:
+            return UserError(_CRASHED)
+        settings = self.tasks[job.task]
+        if not set(job.request.models).issubset(settings.references):
+            return UserError(_GONE)
+        try:
+            settings.check(job.request)
+        except UserError as error:
+            return error
+        return None
 
     def _cancel(self, job: Job) -> None:
         self._finish(job, JobState.CANCELLED, error=JobCancelled("Cancelled."))
@@ -181,4 +193,5 @@ class Engine:
                 self.store.keep(_ESTIMATES, self.estimator.seconds_per_unit)
 
 
+_GONE = "The model of this job isn't offered here any more. Send it again with another one."
 _CRASHED = "The bot crashed twice while this job ran, so it won't be tried again. Try it with other options."

@@ -34,6 +34,11 @@ class Request:
     model: str
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """Return the references of all models that may be used for it."""
+        return (self.model,)
+
+    @property
     def batch_key(self) -> Hashable:
         """Say what jobs may run together: those with equal keys."""
         return self.model

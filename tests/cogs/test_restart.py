@@ -56,6 +56,44 @@ async def test_an_answer_whose_command_has_gone_meanwhile(
     assert public_text(result) == "This command isn't offered here any more."
 
 
+@pytest.mark.parametrize(
+    ("command", "options", "gone"),
+    [
+        ("sentiment", {"text": "x"}, {"models": ["path:models/film-reviews"]}),
+        ("translate", {"text": "x", "to": "pt"}, {"pairs": [{"from": "de", "to": "pt", "model": "path:models/de-pt"}]}),
+    ],
+)
+async def test_a_job_whose_model_has_gone_meanwhile_is_not_run(
+    alice: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    device: FakeDevice,
+    lives: Lives,
+    command: str,
+    options: dict[str, str],
+    gone: dict[str, Any],
+) -> None:
+    device.hold()
+    result = await alice.slash(channel, command, **options)
+    lives.settings = parse_settings(MODELS | {command: gone})
+    second = FakeDevice()
+    await lives.again(env, second)
+    assert public_text(result).startswith("The model of this job isn't offered here any more.")
+    assert second.batches == []
+
+
+async def test_a_job_beyond_the_limits_of_now_is_not_run(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives
+) -> None:
+    device.hold()
+    result = await alice.slash(channel, "imagine", prompt="a cat", steps=50)
+    lives.settings = parse_settings(MODELS | {"imagine": MODELS["imagine"] | {"max_steps": 20}})
+    second = FakeDevice()
+    await lives.again(env, second)
+    assert public_text(result) == "Use at most 20 steps."
+    assert second.batches == []
+
+
 @pytest.mark.parametrize("waits_s", [(), (5, 30, 120)])
 async def test_a_done_job_is_answered_without_running_again(
     alice: MemberActor, channel: ChannelHandle, env: Env, lives: Lives, waits_s: tuple[float, ...]

@@ -47,6 +47,11 @@ class TranslateRequest(Request):
             raise BadInput("This text is too long. Translate at most {most} characters at a time.", most=MAX_CHARS)
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """Return the models of all routes."""
+        return tuple(model for route in self.routes for model in (route.model, route.then) if model is not None)
+
+    @property
     def batch_key(self) -> tuple[Any, ...]:
         """Say that texts for one language by the same models may run together."""
         return (self.to, self.routes)
