@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bot.errors import UserError
+from bot.errors import BadInput, UserError
 from bot.jobs import codec
 from bot.jobs.database import check_folder, first_line, make_database, sqlite_file
 from bot.jobs.job import Job
@@ -26,9 +26,12 @@ from bot.jobs.writer import Writer
 
 log = logging.getLogger(__name__)
 _DAY_S = 86_400
+_SWEEP_EVERY_S = _DAY_S
+_NO_TEXT = "There are characters in this that are no text (half of a pair). Remove them and try again."
 _INSERT = sa.insert(jobs)
-_UPDATE = sa.update(jobs).where(jobs.c.id == sa.bindparam("job_id"))
+_UPDATE = sa.update(jobs).where(jobs.c.id == sa.bindparam("job_id"), jobs.c.answered.is_(False))
 _DELETE = sa.delete(jobs).where(jobs.c.id == sa.bindparam("job_id"))
+_SWEEP = sa.delete(jobs).where(jobs.c.answered, jobs.c.created_at < sa.bindparam("before"))
 _KEEP = sa.insert(values)
 _KEEP_NOT = sa.delete(values).where(values.c.key == sa.bindparam("kept"))
 
@@ -40,22 +43,25 @@ class SqlStore:
         self._engine: AsyncEngine = make_database(url)
         self._keep_s = keep_days * _DAY_S
         self._writer = Writer(self._engine)
+        self._sweeping: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Connect and bring the tables up to date; raise UserError when the database can't be used."""
-        old = sa.delete(jobs).where(jobs.c.answered, jobs.c.created_at < time.time() - self._keep_s)
         try:
             async with self._connected("opened") as connection:
                 await connection.run_sync(migrate)
-                await connection.execute(old)
+                await connection.execute(_SWEEP, self._old())
                 await connection.commit()
         except UserError:
             await self._engine.dispose()
             raise
         self._writer.start()
+        self._sweep_later()
 
     async def close(self) -> None:
         """Write what is left and disconnect."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         await self._writer.close()
         await self._engine.dispose()
 
@@ -76,7 +82,10 @@ class SqlStore:
     async def add(self, job: Job) -> None:
         """Write a new job; it is durable when this returns. Raise UserError when it can't be stored."""
         quick = codec.is_quick(job.request)
-        request = codec.dump(job.request) if quick else await asyncio.to_thread(codec.dump, job.request)
+        try:
+            request = codec.dump(job.request) if quick else await asyncio.to_thread(codec.dump, job.request)
+        except ValueError:
+            raise BadInput(_NO_TEXT) from None
         row = {
             "id": job.id,
             "task": job.task,
@@ -92,7 +101,7 @@ class SqlStore:
         await self._writer.now((_INSERT, row), undo=(_DELETE, {"job_id": job.id}))
 
     def save(self, job: Job) -> None:
-        """Write a job's state soon."""
+        """Write a job's state soon; what comes after its answer changes nothing more."""
         row: dict[str, Any] = {"job_id": job.id, "state": job.state, "attempts": job.attempts}
         try:
             if job.result is not None:
@@ -133,6 +142,17 @@ class SqlStore:
         """Keep a JSON value soon."""
         text = json.dumps(value)
         self._writer.soon((_KEEP_NOT, {"kept": key}), (_KEEP, {"key": key, "value": text}))
+
+    def _sweep(self) -> None:
+        """Forget answered jobs of long ago."""
+        self._writer.soon((_SWEEP, self._old()))
+        self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        self._sweeping = asyncio.get_running_loop().call_later(_SWEEP_EVERY_S, self._sweep)
+
+    def _old(self) -> dict[str, float]:
+        return {"before": time.time() - self._keep_s}
 
     @contextlib.asynccontextmanager
     async def _connected(self, done: str) -> AsyncIterator[AsyncConnection]:

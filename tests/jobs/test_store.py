@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.errors import BadInput, UserError
 from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, Label
+from bot.inference.pipelines.sentiment import SentimentRequest
 from bot.jobs.job import Job, JobState, Requester
 from bot.jobs.sql_store import SqlStore
 
@@ -132,6 +134,36 @@ async def test_old_answered_jobs_are_forgotten_and_no_others(url: str) -> None:
     async with opened(url, keep_days=0.5) as store:
         assert [job.id for job in await store.unanswered()] == [waiting.id]
     assert len(await in_the_database(url, "SELECT id FROM jobs")) == 1
+
+
+async def test_answered_jobs_are_forgotten_while_the_bot_runs(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.jobs.sql_store._SWEEP_EVERY_S", 0.01)
+    job = picture_job()
+    async with opened(url, keep_days=0) as store:
+        await store.add(job)
+        store.answered(job)
+        async with asyncio.timeout(10):
+            while await in_the_database(url, "SELECT id FROM jobs"):  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+
+
+async def test_what_comes_after_the_answer_is_not_kept(url: str) -> None:
+    job = picture_job()
+    async with opened(url) as store:
+        await store.add(job)
+        store.answered(job)
+        job.finish(JobState.DONE, result=RESULT)
+        store.save(job)
+        store.readdress(job)
+    rows = await in_the_database(url, "SELECT request, result, reply_to FROM jobs")
+    assert [tuple(row) for row in rows] == [(None, None, None)]
+
+
+async def test_half_a_character_is_refused_in_a_sentence(url: str) -> None:
+    request = SentimentRequest(model="m", text="half \ud83d")
+    async with opened(url) as store:
+        with pytest.raises(BadInput, match="that are no text"):
+            await store.add(Job(task="sentiment", request=request, requester=Requester(user_id=7)))
 
 
 @pytest.mark.parametrize("change", ["request = NULL", "task = 'summarize'", "state = 'thinking'"])
