@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Protocol
 
 from bot.config import QueueSettings
@@ -185,21 +184,35 @@ class Dispatcher:
                 self._invite_to(innermost)
 
     def _invite_to(self, run: Run) -> None:
-        welcome = partial(run.welcomes, self.estimator)
-        head, credit_s = self._queue.head(welcome), run.guest_credit_s(self._limits.guest_share)
+        """Let the next jobs in that its guests' time is enough for; when there are none, look again when it is."""
+        credit_s = run.guest_credit_s(self._limits.guest_share)
+
+        def fits(job: Job) -> bool:
+            return run.welcomes(self.estimator, job) and run.cost_s(self.estimator, job) <= credit_s
+
+        head = self._queue.head(fits)
         if head is None:
-            return
-        if (short_s := run.cost_s(self.estimator, head) - credit_s) > 0:
-            self._invite_later(short_s * (1.0 / self._limits.guest_share - 1.0))
+            self._invite_later(run, credit_s)
             return
         limits = self._batch_limits(head)
-        jobs = self._queue.pop_batch(replace(limits, seconds=min(limits.seconds, credit_s)), only=welcome)
+        jobs = self._queue.pop_batch(replace(limits, seconds=min(limits.seconds, credit_s)), only=fits)
         self._start(run.device, jobs, host=run)
 
-    def _invite_later(self, seconds: float) -> None:
+    def _invite_later(self, run: Run, credit_s: float) -> None:
+        """Look again when the cheapest guest of those that wait fits, or earlier for another run's."""
+        costs_s = [run.cost_s(self.estimator, job) for job in self._queue.heads() if run.welcomes(self.estimator, job)]
+        if not costs_s:
+            return
+        loop = asyncio.get_running_loop()
+        due = loop.time() + (min(costs_s) - credit_s) * (1.0 / self._limits.guest_share - 1.0)
         if self._guests_due is not None:
+            due = min(due, self._guests_due.when())
             self._guests_due.cancel()
-        self._guests_due = asyncio.get_running_loop().call_later(seconds, self.dispatch)
+        self._guests_due = loop.call_at(due, self._look_again)
+
+    def _look_again(self) -> None:
+        self._guests_due = None
+        self.dispatch()
 
     def _start(self, device: DeviceHandle, jobs: Sequence[Job], *, host: Run | None = None) -> None:
         expected_s = sum(self.estimator.seconds(job.request, device.name) for job in jobs)
@@ -296,14 +309,16 @@ class Dispatcher:
             self._finish(job, JobState.FAILED, error=self.failures.hear(job.id, outcome))
 
     def _after_death(self, run: Run, death: WorkerDied) -> None:
-        """Put the jobs of a lost worker back once; fail one that was running at two deaths.
+        """Put the jobs of a lost worker back once, at the price of its time; fail one that was running at two deaths.
 
         That a device can't be opened is no fault of the jobs, while there is another for them.
         """
         blameless = not death.started and any(not device.in_doubt for device in self._executor.devices)
+        lost_s = max(run.own_s - run.taken_s, 0.0) if run.computing else 0.0
+        expected_s = sum(job.charged_s for job in run.jobs.values()) or 1.0
         for job in reversed(run.jobs.values()):
             del self._running[job.id]
-            self._queue.charge(job.requester, -job.charged_s)
+            self._queue.charge(job.requester, job.charged_s * (lost_s / expected_s - 1.0))
             job.attempts += not (run.computing or blameless or self.closing)
             if job.stopped:
                 self._finish(job, JobState.CANCELLED, error=JobCancelled("Cancelled."))

@@ -98,7 +98,13 @@ class JobQueue:
 
         `only` may ask for what the jobs of a batch have in common.
         """
-        return min(filter(only, self._heads()) if only else self._heads(), key=self._turn, default=None)
+        return min(filter(only, self.heads()) if only else self.heads(), key=self._turn, default=None)
+
+    def heads(self) -> Iterator[Job]:
+        """Yield for each batch key the job that goes next."""
+        for key, heap in self._heaps.items():
+            lane = heap.head().heaps[key].head()
+            yield from (job for kind in lane.jobs if (job := lane.first(kind)) and batch_key(job) == key)
 
     def pop_batch(self, limits: BatchLimits | None = None, *, only: Callable[[Job], bool] | None = None) -> list[Job]:
         """Take the next job and those that may share its batch, and charge each for its expected share.
@@ -138,12 +144,6 @@ class JobQueue:
     def _in_lane(self, lane: UserLane) -> Iterator[Job]:
         kinds = [jobs.values() for jobs in lane.jobs.values() if jobs]
         return iter(kinds[0]) if len(kinds) == 1 else heapq.merge(*kinds, key=lambda job: self._tickets[job.id])
-
-    def _heads(self) -> Iterator[Job]:
-        """Yield for each batch key the job that goes next."""
-        for key, heap in self._heaps.items():
-            lane = heap.head().heaps[key].head()
-            yield from (job for kind in lane.jobs if (job := lane.first(kind)) and batch_key(job) == key)
 
     def _turn(self, job: Job) -> tuple[float, int, float, int, int]:
         """Return what the fair order sorts by."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 
 import pytest
 
@@ -292,3 +293,59 @@ async def test_a_device_without_a_worker_does_not_count_as_free(engine: Engine, 
     device.available = True
     engine.executor.on_available()  # type: ignore[attr-defined]
     await job.outcome()
+
+
+async def test_a_dear_guest_does_not_keep_cheap_ones_waiting(engine: Engine, device: FakeDevice) -> None:
+    device.hold()
+    await host(engine, device)
+    engine.estimator.learn_loading("path:cold", device.name, 60.0)
+    dear = await engine.submit("sentiment", SentimentRequest(model="path:cold", text="a"), ALICE)
+    cheap = await ask(engine, BOB)
+    assert [dear.state, cheap.state] == [JobState.QUEUED, JobState.RUNNING]
+    device.release()
+    await asyncio.gather(dear.outcome(), cheap.outcome())
+
+
+async def test_guests_are_looked_for_when_the_first_host_has_time_for_them() -> None:
+    devices = FakeDevice("cuda:0"), FakeDevice("cuda:1")
+    engine = make_engine(*devices)
+    await engine.start()
+    for device in devices:
+        device.hold()
+        device.loaded["bundled:minilm-sentiment"] = 1
+    hosts = [await picture(engine) for _ in devices]
+    await asyncio.sleep(0)
+    for device, seconds in zip(devices, (2.0, 0.2), strict=True):
+        engine._dispatcher._runs[device.name].expected_s = seconds
+    engine.estimator.learn([request()], 0.5)
+    short = await ask(engine, BOB)
+    due = engine._dispatcher._guests_due
+    assert short.state is JobState.QUEUED
+    assert due is not None
+    assert due.when() - asyncio.get_running_loop().time() == pytest.approx((0.5 - 0.25 * 2 * 3 / 7) * 7 / 3, abs=0.1)
+    for device in devices:
+        device.release()
+    await asyncio.gather(*(job.outcome() for job in (*hosts, short)))
+    await engine.close()
+
+
+async def test_whose_job_loses_a_worker_pays_for_its_time(
+    engine: Engine, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paid: defaultdict[int, float] = defaultdict(float)
+    queue = engine._dispatcher._queue
+    charge = queue.charge
+
+    def pay(requester: Requester, seconds: float) -> None:
+        paid[requester.user_id] += seconds
+        charge(requester, seconds)
+
+    monkeypatch.setattr(queue, "charge", pay)
+    device.hold()
+    device.deaths = 1
+    job = await ask(engine)
+    await asyncio.sleep(0)
+    engine._dispatcher._runs["cpu"].started_at -= 60.0
+    device.release()
+    await job.outcome()
+    assert paid[ALICE.user_id] == pytest.approx(60.0, abs=1.0)
