@@ -288,7 +288,7 @@ def _load_folder(files: ModelFiles, device: Device) -> _ImageClassifier:
 
 def _load_torchvision(files: ModelFiles, device: Device) -> _ImageClassifier:
     """Load torchvision's own builder with the transforms and categories of its weights."""
-    return _ImageClassifier(*load_builder(files.reference, "classification"), device)
+    return _ImageClassifier(*load_builder(files.reference), device)
 
 
 def _load_torchhub(files: ModelFiles, device: Device) -> _ImageClassifier:

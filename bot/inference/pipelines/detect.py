@@ -191,7 +191,7 @@ def _load_folder(files: ModelFiles, device: Device) -> _Detector:
 
 def _load_torchvision(files: ModelFiles, device: Device) -> _Detector:
     """Load torchvision's own builder with the transforms and categories of its weights."""
-    model, preprocess, labels, shown = load_builder(files.reference, "detection")
+    model, preprocess, labels, shown = load_builder(files.reference)
     model.to(device.name).eval()
 
     def find(images: list[Any]) -> list[Mapping[str, Any]]:
