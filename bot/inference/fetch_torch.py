@@ -88,7 +88,7 @@ def _download(on_files: OnFiles, url: str, dst: str, hash_prefix: str | None = N
             right = partial(_has_hash, prefix=hash_prefix) if hash_prefix else None
             if not target.exists() and not download(url, part, target, size=size, headers=_HEADERS, is_right=right):
                 raise OSError(f"{target.name} arrived damaged")
-    except httpx2.TransportError as error:
+    except httpx2.HTTPError as error:
         raise ConnectionError(*error.args) from error
 
 
@@ -97,7 +97,8 @@ def _size(url: str) -> int:
     from huggingface_hub import get_session
 
     answer = get_session().head(url, headers=_HEADERS, timeout=_TIMEOUT_S)
-    return int(answer.headers.get("Content-Length", 0)) if answer.is_success else 0
+    size = answer.headers.get("Content-Length", "")
+    return int(size) if answer.is_success and size.isascii() and size.isdecimal() else 0
 
 
 def _has_hash(file: Path, *, prefix: str) -> bool:

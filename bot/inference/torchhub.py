@@ -16,8 +16,6 @@ from bot.inference.access import unavailable
 from bot.inference.reference import ModelReference
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_UNLOADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, ImportError)
-"""What the code of a repository may raise."""
 
 
 def check_trusted(reference: ModelReference, trusted: Container[str]) -> None:
@@ -42,7 +40,7 @@ def load_hub_classifier(reference: ModelReference) -> tuple[Any, Callable[[Any],
     try:
         model = _load(reference)
         count = _count_labels(model)
-    except _UNLOADABLE as error:
+    except Exception as error:
         raise unavailable(reference, f"It can't be loaded ({brief(error)}).") from error
     return model, preprocess, _labels(count)
 

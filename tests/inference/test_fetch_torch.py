@@ -101,6 +101,7 @@ def test_a_download_that_was_stopped_goes_on(hub: LoopbackHub) -> None:
     [
         (Fault(".pth", damaged=True), "arrived damaged"),
         (Fault(".pth", 404), "404"),
+        (Fault(".pth", 302, {"Location": "/round.pth"}), "ConnectionError: Exceeded maximum allowed redirects"),
         (Fault(".pth", cut_after=100), "ConnectionError: peer closed"),
     ],
 )

@@ -46,6 +46,13 @@ def few(pretrained=False):
 def linear(pretrained=False):
     return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(16), torch.nn.Flatten(), torch.nn.Linear(768, 1000))
 
+def broken(pretrained=False):
+    import zipfile
+    raise zipfile.BadZipFile("File is not a zip file")
+
+def asserting(pretrained=False):
+    assert not pretrained, "no weights here"
+
 def no_classifier(pretrained=False):
     return torch.nn.Identity()
 """
@@ -117,6 +124,8 @@ def test_nothing_runs_of_a_repository_that_is_not_trusted(github: LoopbackHub) -
     ("text", "why"),
     [
         ("v1.0#no_classifier", "it is no image classifier"),
+        ("v1.0#broken", "BadZipFile: File is not a zip file"),
+        ("v1.0#asserting", "AssertionError: no weights here"),
         ("v1.0#nothing", "Cannot find callable nothing"),
         ("v9#bright", "404"),
     ],
