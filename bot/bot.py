@@ -25,6 +25,7 @@ from bot.tree import Tree
 from bot.turns import Turns
 from bot.views.cancel import CancelButton
 from bot.views.job_menu import JobMenu
+from bot.views.pull import StopButton
 
 log = logging.getLogger(__name__)
 _SYNCED = "synced commands"
@@ -71,7 +72,7 @@ class Bot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Load every cog that has a model, tell Discord of changed commands, and answer what the last run left."""
-        self.add_dynamic_items(CancelButton, JobMenu)
+        self.add_dynamic_items(CancelButton, JobMenu, StopButton)
         if self.application is not None:
             self.owner_ids = owners_of(self.application)
         await self.defaults.load()

@@ -1,31 +1,33 @@
-"""Fetch models in processes of their own, so that neither the bot nor a device waits for a download."""
+"""Fetch models in threads that only listen, so that neither the bot nor a device waits for a download."""
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
+import contextlib
+import secrets
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Container, Mapping
 
 from bot.config import Settings
-from bot.errors import JobCancelled, UserError
-from bot.inference.pull import Fetched, pull_main
-from bot.jobs.worker_process import listen
-
-_spawn = multiprocessing.get_context("spawn")
+from bot.errors import JobCancelled
+from bot.inference.accepts import Accepts
+from bot.inference.hub import find_model
+from bot.inference.registry import configured
 
 
 class Pull:
-    """Hold one download: how many bytes are fetched of how many, and after its end what it became, or the error."""
+    """Hold one download: how many bytes are fetched of how many, and after its end what it became, or the error.
+
+    `id` names it in the id of a button.
+    """
 
     def __init__(self, reference: str) -> None:
         self.reference = reference
+        self.id = secrets.token_hex(8)
         self.done = self.total = 0
         self.shown = ""
         self.error: Exception | None = None
         self.ended = asyncio.Event()
-        self.kill: Callable[[], object] = lambda: None
 
     @property
     def share(self) -> float:
@@ -33,24 +35,24 @@ class Pull:
         return self.done / self.total if self.total else 0.0
 
     def cancel(self) -> None:
-        """Stop it; what was fetched of complete files stays."""
-        if not self.ended.is_set():
-            self.error = JobCancelled("Cancelled.")
-            self.kill()
+        """Stop it; what was fetched stays, and a later one goes on from there."""
+        self.end(JobCancelled("Cancelled."))
 
-    def hear(self, message: Any) -> None:
-        """Take what the process says; None when it has ended."""
-        match message:
-            case Fetched(done, total):
-                self.done, self.total = done, total
-            case str():
-                self.shown = message
-            case UserError():
-                self.error = message
-            case None:
-                if not self.shown and self.error is None:
-                    self.error = RuntimeError(f"the process that fetched {self.reference} ended without a word")
-                self.ended.set()
+    def hear(self, done: int, total: int) -> None:
+        """Take how far it is; raise JobCancelled when it was stopped, which ends the process that fetches."""
+        if isinstance(self.error, JobCancelled):
+            raise JobCancelled("Cancelled.")
+        self.done, self.total = done, total
+
+    def end(self, end: str | Exception) -> None:
+        """Take what it became, or why it didn't; the first end counts."""
+        if self.ended.is_set():
+            return
+        if isinstance(end, Exception):
+            self.error = end
+        else:
+            self.shown = end
+        self.ended.set()
 
 
 class Pulls:
@@ -66,34 +68,35 @@ class Pulls:
         return {reference: pull.share for reference, pull in self._pulls.items() if not pull.ended.is_set()}
 
     def start(self, reference: str) -> Pull:
-        """Return the download of a configured model: the one that runs already, else a new one."""
+        """Return the download of a configured model or adapter: the one that runs already, else a new one."""
         pull = self._pulls.get(reference)
         if pull is None or pull.ended.is_set():
             pull = self._pulls[reference] = Pull(reference)
-            tasks = self._settings.tasks.items()
-            task = next(name for name, settings in tasks if reference in settings.references)
-            start_process(pull, task, self._settings.hub.trusted_torchhub)
+            known = configured(self._settings.tasks)
+            accepts = next(accepts for _task, text, accepts in known if text == reference)
+            start_thread(pull, accepts, self._settings.hub.trusted_torchhub)
         return pull
 
+    def find(self, pull_id: str) -> Pull | None:
+        """Return a download by its id; None for one of before a restart."""
+        return next((pull for pull in self._pulls.values() if pull.id == pull_id), None)
+
     def close(self) -> None:
-        """Stop all downloads; a later one goes on with the files that are missing."""
+        """Stop all downloads."""
         for pull in self._pulls.values():
             pull.cancel()
 
 
-def start_process(pull: Pull, task: str, trusted: tuple[str, ...]) -> None:
-    """Fetch a model for a task in a process, and let `pull` hear of it."""
-    ours, theirs = _spawn.Pipe(duplex=False)
-    process = _spawn.Process(
-        target=pull_main, args=(theirs, pull.reference, task, trusted), name="hubcord-pull", daemon=True
-    )
-    process.start()
-    theirs.close()
-    pull.kill = process.kill
-    loop = asyncio.get_running_loop()
+def start_thread(pull: Pull, accepts: Accepts, trusted: Container[str]) -> None:
+    """Fetch a model in a thread that listens to the process that does, and let `pull` hear of it."""
+    arguments = (pull, accepts, trusted, asyncio.get_running_loop())
+    threading.Thread(target=_fetch, args=arguments, name="hubcord-pull", daemon=True).start()
 
-    def follow() -> None:
-        listen(pull.hear, ours, loop)
-        process.join()
 
-    threading.Thread(target=follow, name="hubcord-pull", daemon=True).start()
+def _fetch(pull: Pull, accepts: Accepts, trusted: Container[str], loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        end: str | Exception = find_model(pull.reference, pull.hear, accepts, trusted).shown
+    except Exception as error:  # noqa: BLE001 - told where the end is waited for
+        end = error
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(pull.end, end)

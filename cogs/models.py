@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import discord
@@ -48,6 +48,7 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
         models = (reference for references in self._references.values() for reference in references)
         self._by_name = {parse_reference(reference).short_name: reference for reference in models}
         self._adapters = {name: a for task in bot.settings.offered.values() for name, a in task.adapters.items()}
+        self._all = self._adapters | self._by_name
 
     @app_commands.command(name="list")
     async def list_models(self, interaction: discord.Interaction[Bot]) -> None:
@@ -67,15 +68,14 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
     @app_commands.describe(model="The model or adapter to read about")
     async def info(self, interaction: discord.Interaction[Bot], model: str) -> None:
         """Show the card of a model or adapter: licence, use and limits."""
-        reference = self._named(model, self._adapters | self._by_name)
+        reference = self._named(model)
         await interaction.response.defer(ephemeral=True, thinking=True)
         card = await asyncio.to_thread(local_card, reference)
         await interaction.edit_original_response(embed=card_embed(card))
 
     @info.autocomplete("model")
     async def _models(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        adapters = ((_("{name} · adapter", name=name), name) for name in self._adapters if name not in self._by_name)
-        return matching([*((name, name) for name in self._by_name), *adapters], typed)
+        return matching(self._shown(), typed)
 
     @app_commands.command(name="default")
     @app_commands.rename(task="command")
@@ -114,12 +114,12 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
         return matching(((f"/{task}", task) for task in self._bot.defaults.tasks), typed)
 
     @app_commands.command()
-    @app_commands.describe(model="The model to fetch; all that are missing when left out")
+    @app_commands.describe(model="The model or adapter to fetch; all that are missing when left out")
     async def pull(self, interaction: discord.Interaction[Bot], model: str | None = None) -> None:
         """Fetch models ahead of time. For the owner of this bot."""
         if not await self._bot.is_owner(interaction.user):
             raise UserError("Only the owner of this bot can fetch models.")
-        named = [self._named(model, self._by_name)] if model else None
+        named = [self._named(model)] if model else None
         await interaction.response.defer(ephemeral=True, thinking=True)
         references = named or await asyncio.to_thread(self._missing)
         if not references:
@@ -131,18 +131,24 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
         if not await self._bot.is_owner(interaction.user):
             return []
         missing = await asyncio.to_thread(self._missing)
-        return matching(((name, name) for name, reference in self._by_name.items() if reference in missing), typed)
+        return matching(((shown, name) for shown, name in self._shown() if self._all[name] in missing), typed)
 
-    def _named(self, model: str, among: Mapping[str, str]) -> str:
-        reference = among.get(model)
+    def _shown(self) -> list[tuple[str, str]]:
+        """Return what people see of each model and adapter, and its name."""
+        adapters = ((_("{name} · adapter", name=name), name) for name in self._adapters if name not in self._by_name)
+        return [*((name, name) for name in self._by_name), *adapters]
+
+    def _named(self, model: str) -> str:
+        reference = self._all.get(model)
         if reference is None:
-            known = ", ".join(among)
+            known = ", ".join(self._all)
             raise BadInput("There is no model “{name}” here. Choose one of: {known}.", name=model[:100], known=known)
         return reference
 
     def _missing(self) -> list[str]:
-        """Return the models that may have to be fetched."""
-        return [reference for reference, here in _look(self._by_name.values()).items() if not here]
+        """Return the models and adapters that may have to be fetched."""
+        here = _look([*self._by_name.values(), *self._adapters.values()])
+        return [reference for reference, found in here.items() if not found]
 
     def _listed_adapters(self) -> dict[str, list[ListedAdapter]]:
         """Return the adapters of each task with the models that they are for. Files are read."""

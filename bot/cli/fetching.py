@@ -12,7 +12,7 @@ from bot.cli.session import Session
 from bot.cli.show_models import print_json
 from bot.errors import UserError
 from bot.inference.accepts import Accepts
-from bot.inference.pull import pull_model
+from bot.inference.hub import find_model
 
 _err = Console(stderr=True)
 
@@ -24,9 +24,8 @@ def fetch_all(session: Session, wanted: Mapping[str, Accepts]) -> None:
         for reference, accepts in wanted.items():
             line = progress.add_task(reference, total=None)
             try:
-                shown = pull_model(
-                    reference, accepts, session.settings.hub.trusted_torchhub, partial(_draw, progress, line)
-                )
+                trusted = session.settings.hub.trusted_torchhub
+                shown = find_model(reference, partial(_draw, progress, line), accepts, trusted).shown
             except UserError as error:
                 progress.remove_task(line)
                 session.fail(reference, error)

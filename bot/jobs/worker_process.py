@@ -69,7 +69,7 @@ class WorkerProcess:
         self._flights = Flights()
         loop = asyncio.get_running_loop()
         threading.Thread(target=_send, args=(ours, self._outbox), name=f"{name}-send", daemon=True).start()
-        threading.Thread(target=listen, args=(self._hear, ours, loop), name=f"{name}-listen", daemon=True).start()
+        threading.Thread(target=_listen, args=(self._hear, ours, loop), name=f"{name}-listen", daemon=True).start()
 
     def run(self, batch: Batch, on_event: Callable[[Event], None]) -> Flight:
         """Hand over a batch; its flight gets the report, or WorkerDied."""
@@ -174,7 +174,7 @@ def _send(connection: Connection, outbox: _Outbox) -> None:
     connection.close()
 
 
-def listen(hear: Callable[[Any], None], connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+def _listen(hear: Callable[[Any], None], connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
     """Pass the process's messages to the event loop until the process ends."""
     message: Any = ""
     while message is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
@@ -14,6 +15,7 @@ from bot.errors import JobCancelled, UserError
 from bot.posting import EDIT_EVERY_S
 from bot.pulls import Pull
 from bot.texts import translate as _
+from bot.texts import use_locale
 from bot.tree import TROUBLE, unexpected
 from bot.views.text import plain, steps_bar, with_links
 
@@ -48,7 +50,7 @@ class PullMessage:
             await self._bot.owners.write(self._interaction.user.id, _last(text))
 
     async def _follow(self, pull: Pull) -> None:
-        view = _StopView(pull)
+        view = _stop_view(pull)
         while not pull.ended.is_set():
             text = "\n".join([*self._ended, pull_progress(pull)])
             if text != self._shown:
@@ -72,19 +74,38 @@ class PullMessage:
             self._shown = text
 
 
-class _StopView(discord.ui.View):
-    """Offer to stop a download. Only the owner sees the message."""
+class StopButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"hubcord:pull:(?P<pull>[0-9a-f]{16})"):
+    """Stop the download that is named in the button's id. Only the owner sees the message."""
 
-    def __init__(self, pull: Pull) -> None:
-        super().__init__(timeout=None)
-        self._pull = pull
-        button: discord.ui.Button[Any] = discord.ui.Button(label=_("Cancel"), style=discord.ButtonStyle.secondary)
-        button.callback = self._stop  # type: ignore[method-assign]
-        self.add_item(button)
+    def __init__(self, pull_id: str) -> None:
+        custom_id = f"hubcord:pull:{pull_id}"
+        super().__init__(discord.ui.Button(label=_("Cancel"), style=discord.ButtonStyle.secondary, custom_id=custom_id))
+        self._pull_id = pull_id
 
-    async def _stop(self, interaction: discord.Interaction[Any]) -> None:
-        self._pull.cancel()
-        await interaction.response.defer()
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Make the button of a message that was sent before."""
+        return cls(match["pull"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Stop the download. After a restart nobody changes the message any more, so that is done here."""
+        use_locale(interaction.locale.value)
+        pull = interaction.client.pulls.find(self._pull_id)
+        if pull is not None:
+            pull.cancel()
+            await interaction.response.defer()
+            return
+        ended = interaction.message.content.split("\n")[:-1] if interaction.message else []
+        told = _("The bot was restarted meanwhile. /models pull goes on from there.")
+        await interaction.response.edit_message(content="\n".join([*ended, told]), view=None)
+
+
+def _stop_view(pull: Pull) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    view.add_item(StopButton(pull.id))
+    return view
 
 
 def _last(text: str) -> str:

@@ -11,9 +11,11 @@ from simcord.results import InteractionResult
 
 from bot.bot import Bot
 from bot.config import Settings
+from bot.errors import JobCancelled
+from bot.inference.accepts import ADAPTERS, Accepts
 from bot.inference.access import unavailable
-from bot.inference.pull import Fetched
 from bot.inference.reference import parse_reference
+from bot.inference.registry import TASKS
 from bot.pulls import Pull
 from tests.fakes.seen import buttons, edits, embed, message, private_text
 from tests.inference.tiny_models import tiny_sentiment
@@ -48,12 +50,11 @@ def started(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[Pull]:
     """Return the downloads that were started; the test says how they go."""
     pulls: list[Pull] = []
 
-    def start(pull: Pull, task: str, trusted: tuple[str, ...]) -> None:
-        assert (task, trusted) == ("sentiment", settings.hub.trusted_torchhub)
-        pull.kill = lambda: pull.hear(None)
+    def start(pull: Pull, accepts: Accepts, trusted: tuple[str, ...]) -> None:
+        assert (accepts, trusted) == (TASKS["sentiment"].accepts, settings.hub.trusted_torchhub)
         pulls.append(pull)
 
-    monkeypatch.setattr("bot.pulls.start_process", start)
+    monkeypatch.setattr("bot.pulls.start_thread", start)
     return pulls
 
 
@@ -74,7 +75,7 @@ async def test_progress_and_end(owner: MemberActor, channel: ChannelHandle, env:
     assert buttons(result) == ["Cancel"]
     (pull,) = started
     for done in range(0, 430_000_000, 1_000_000):
-        pull.hear(Fetched(done, 1_000_000_000))
+        pull.hear(done, 1_000_000_000)
     await env.advance_time(1.1)
     assert shown(result) == f"{LARGE}: ▰▰▰▰▱▱▱▱▱▱ 43%, 429.0 of 1,000.0 MB"
     listed = embed(await owner.slash(channel, "models list")).fields[0].value or ""
@@ -83,8 +84,7 @@ async def test_progress_and_end(owner: MemberActor, channel: ChannelHandle, env:
     before = len(edits(env))
     await env.advance_time(30)
     assert len(edits(env)) == before, "nothing changed"
-    pull.hear("org/large@0123456")
-    pull.hear(None)
+    pull.end("org/large@0123456")
     await env.settle()
     assert shown(result) == "org/large@0123456 is here."
     assert buttons(result) == []
@@ -95,7 +95,7 @@ async def test_at_most_one_edit_a_second(
 ) -> None:
     await owner.slash(channel, "models pull", model="org/large")
     for done in range(100):
-        started[0].hear(Fetched(done * 1_000_000, 100_000_000))
+        started[0].hear(done * 1_000_000, 100_000_000)
         await env.advance_time(0.05)
     assert 4 <= len(edits(env)) <= 6
 
@@ -106,8 +106,24 @@ async def test_cancel(owner: MemberActor, channel: ChannelHandle, started: list[
     assert shown(result) == f"{LARGE}: Cancelled."
     assert buttons(result) == []
     assert len(started) == 1, "the other one isn't begun any more"
+    with pytest.raises(JobCancelled):
+        started[0].hear(1, 2)
     await owner.slash(channel, "models pull", model="org/large")
     assert len(started) == 2
+
+
+async def test_the_button_of_the_last_life_tells_what_to_do(
+    owner: MemberActor, channel: ChannelHandle, env: Env, bot: Bot, started: list[Pull]
+) -> None:
+    result = await owner.slash(channel, "models pull")
+    started[0].end("org/large@0123456")
+    await env.settle()
+    bot.pulls._pulls.clear()
+    await owner.click(message(result), label="Cancel")
+    assert shown(result) == (
+        "org/large@0123456 is here.\nThe bot was restarted meanwhile. /models pull goes on from there."
+    )
+    assert buttons(result) == []
 
 
 async def test_all_that_are_missing_one_after_another_and_why_one_is_not_to_be_had(
@@ -115,12 +131,10 @@ async def test_all_that_are_missing_one_after_another_and_why_one_is_not_to_be_h
 ) -> None:
     result = await owner.slash(channel, "models pull")
     hint = "Its licence must be accepted first. 1. Accept it at http://127.0.0.1/org/gated_one . 2. Then set HF_TOKEN."
-    started[0].hear("org/large@0123456")
-    started[0].hear(None)
+    started[0].end("org/large@0123456")
     await env.settle()
     assert shown(result) == "org/large@0123456 is here.\nhf:org/gated\\_one@main: fetching…"
-    started[1].hear(unavailable(parse_reference(GATED), hint))
-    started[1].hear(None)
+    started[1].end(unavailable(parse_reference(GATED), hint))
     await env.settle()
     assert shown(result) == (
         "org/large@0123456 is here.\nhf:org/gated\\_one@main: Its licence must be accepted first. "
@@ -134,11 +148,10 @@ async def test_two_at_once_share_one_download(
     bot.owner_ids = {owner.id, bob.id}
     results = [await person.slash(channel, "models pull", model="org/large") for person in (owner, bob)]
     (pull,) = started
-    pull.hear(Fetched(500_000, 1_000_000))
+    pull.hear(500_000, 1_000_000)
     await env.advance_time(1.1)
     assert {shown(result) for result in results} == {f"{LARGE}: ▰▰▰▰▰▱▱▱▱▱ 50%, 0.5 of 1.0 MB"}
-    pull.hear("org/large@0123456")
-    pull.hear(None)
+    pull.end("org/large@0123456")
     await env.settle()
     assert {shown(result) for result in results} == {"org/large@0123456 is here."}
 
@@ -149,11 +162,10 @@ async def test_an_end_after_the_15_minutes_comes_by_direct_message(
     await owner.slash(channel, "models pull", model="org/large")
     await env.advance_time(16 * 60)
     for done in (1, 2, 3):
-        started[0].hear(Fetched(done, 4))
+        started[0].hear(done, 4)
         await env.advance_time(1.1)
     assert len(edits(env)) == 2, "Discord's refusal is taken at its word"
-    started[0].hear("org/large@0123456")
-    started[0].hear(None)
+    started[0].end("org/large@0123456")
     await env.settle()
     (told,) = owner.user.dm_channel.history()
     assert told.content == "org/large@0123456 is here."
@@ -170,16 +182,17 @@ async def test_what_happens_now_is_seen_below_many_reasons(
     monkeypatch.setattr(sys.modules["cogs.models"], "is_here", lambda reference: not reference.startswith("hf:org/"))
     result = await owner.slash(channel, "models pull")
     for number in range(8):
-        started[number].hear(unavailable(parse_reference(f"hf:org/{number}"), "why " * 100))
-        started[number].hear(None)
+        started[number].end(unavailable(parse_reference(f"hf:org/{number}"), "why " * 100))
         await env.settle()
     assert len(shown(result)) == 2000
     assert shown(result).endswith("why \nhf:org/8: fetching…")
 
 
-async def test_a_process_that_dies(owner: MemberActor, channel: ChannelHandle, env: Env, started: list[Pull]) -> None:
+async def test_an_error_that_nobody_thought_of(
+    owner: MemberActor, channel: ChannelHandle, env: Env, started: list[Pull]
+) -> None:
     result = await owner.slash(channel, "models pull", model="org/large")
-    started[0].hear(None)
+    started[0].end(RuntimeError("?"))
     await env.settle()
     assert shown(result).startswith(f"{LARGE}: Something went wrong (reference ")
 
@@ -194,6 +207,23 @@ async def test_members_may_not(alice: MemberActor, channel: ChannelHandle, start
 async def test_what_is_missing_is_offered(owner: MemberActor, channel: ChannelHandle) -> None:
     offered = await owner.autocomplete(channel, "models pull", "model", "")
     assert [choice["value"] for choice in offered] == ["org/large", "org/gated_one"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"imagine": {"models": ["bundled:emoji-sd"], "loras": [{"name": "pixel", "model": "hf:org/pixel@main"}]}}],
+)
+async def test_adapters_are_fetched_too(
+    owner: MemberActor, channel: ChannelHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[str, Accepts]] = []
+    monkeypatch.setattr("bot.pulls.start_thread", lambda pull, accepts, _: begun.append((pull.reference, accepts)))
+    monkeypatch.setattr(sys.modules["cogs.models"], "is_here", lambda reference: reference != "hf:org/pixel@main")
+    offered = await owner.autocomplete(channel, "models pull", "model", "")
+    assert [(choice["name"], choice["value"]) for choice in offered] == [("pixel · adapter", "pixel")]
+    for options in ({"model": "pixel"}, {}):
+        await owner.slash(channel, "models pull", **options)
+    assert begun == [("hf:org/pixel@main", ADAPTERS)]
 
 
 @pytest.mark.parametrize("model", ["nothing", None])
