@@ -59,10 +59,12 @@ def _roles_differ(tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
 class QueueSettings(Frozen):
     """Bound the queue. Times are in seconds; `guest_share` is of the time that an image takes.
 
-    `per_user_total` is for all guilds together; 0 stands for twice `per_user`.
+    `capacity_mb` is for the pictures of all jobs. `per_user_total` is for all guilds together; 0 stands for twice
+    `per_user`.
     """
 
     capacity: int = Field(default=1_000, ge=1)
+    capacity_mb: int = Field(default=1_000, ge=1)
     per_guild: int = Field(default=300, ge=1)
     per_user: int = Field(default=20, ge=1)
     per_user_total: int = Field(default=0, ge=0)

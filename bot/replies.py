@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import discord
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _LAST_POSTS_S = 5.0
+_BUILT_AT_ONCE = 16
 _POST_AGAIN_AFTER_S = (5, 30, 120, 600)
 Renderer = Callable[[Any, Any], Answer]
 Waiting = Callable[[Awaitable[None]], Awaitable[None]]
@@ -50,6 +51,7 @@ class Replies:
         self.waiting: Waiting = lambda wait: wait
         self._bot = bot
         self._renderers: dict[str, Renderer] = {}
+        self._building = asyncio.Semaphore(_BUILT_AT_ONCE)
         self._taken: set[asyncio.Future[None]] = set()
         self._following: dict[asyncio.Task[Any], Job] = {}
         self._resumed: set[asyncio.Task[None]] = set()
@@ -64,18 +66,19 @@ class Replies:
         self,
         interaction: discord.Interaction[Any],
         task: str,
-        request: Request | Awaitable[Request],
+        request: Request | Coroutine[Any, Any, Request],
         *,
         private: bool = False,
     ) -> None:
         """Queue a request and answer it; raise UserError while nothing was sent yet.
 
-        A request that takes a while to build (a download) is awaited; if it takes long, the answer is deferred first.
+        A request that takes a while to build (a download) is awaited, if there is room for one more job; if it takes
+        long, the answer is deferred first.
         """
         deferral = Deferral(interaction, private=private)
         with self._taking():
             if not isinstance(request, Request):
-                request = await deferral.bridge(request)
+                request = await self._built(interaction, request, deferral)
             job = await self._submit(interaction, task, request, private=private)
             try:
                 await deferral.send()
@@ -153,6 +156,21 @@ class Replies:
             yield
         finally:
             del self._following[task]
+
+    async def _built(
+        self, interaction: discord.Interaction[Any], building: Coroutine[Any, Any, Request], deferral: Deferral
+    ) -> Request:
+        """Build a request, no more than some at a time: none of them counts as a job yet."""
+        try:
+            self._bot.engine.admission.check_count(requester(interaction))
+        except UserError:
+            building.close()
+            raise
+        return await deferral.bridge(self._in_turn(building))
+
+    async def _in_turn(self, building: Coroutine[Any, Any, Request]) -> Request:
+        async with self._building:
+            return await building
 
     async def _submit(
         self, interaction: discord.Interaction[Any], task: str, request: Request, *, private: bool

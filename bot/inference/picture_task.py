@@ -29,6 +29,11 @@ class PictureRequest(Request):
         if not self.image:
             raise BadInput("This file is empty.")
 
+    @property
+    def held_bytes(self) -> int:
+        """Return the size of the file."""
+        return len(self.image)
+
 
 class PictureSettings(ModelSettings):
     """Set up a task for pictures. One may have `max_bytes` as a file and `max_pixels` when unpacked."""

@@ -63,6 +63,11 @@ class Request:
         """Return the amount of work in units that take about equal time under one of the `cost_keys`."""
         return float(self.size * self.rows)
 
+    @property
+    def held_bytes(self) -> int:
+        """Return how much memory what was given takes while the job waits; texts count as nothing."""
+        return 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:

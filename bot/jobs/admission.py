@@ -17,6 +17,7 @@ _SOONEST_S = 5.0
 _JOBS_ASKED = 1_000
 """How many jobs are asked when the first of them ends, the oldest first: later ones hardly end before."""
 _ALL = "all"
+_MB = 1_000_000
 
 
 class _Limit(NamedTuple):
@@ -40,6 +41,7 @@ class Admission:
         self._limits = limits
         self._ends_in_s = ends_in_s
         self._held: defaultdict[Hashable, dict[str, Job]] = defaultdict(dict)
+        self._held_bytes = 0
 
     @property
     def jobs(self) -> Mapping[str, Job]:
@@ -56,18 +58,30 @@ class Admission:
 
     def check(self, job: Job) -> None:
         """Raise Refused when there is no room for this job, naming the limit and when to try again."""
-        for limit in self._limits_of(job.requester):
+        self.check_count(job.requester)
+        all_bytes = self._held_bytes + job.request.held_bytes
+        if job.request.held_bytes and self._held_bytes and all_bytes > self._limits.capacity_mb * _MB:
+            limit = _Limit(_ALL, self._limits.capacity_mb, *_MEMORY_FULL)
+            raise self._refusal(limit, self.jobs.values())
+
+    def check_count(self, requester: Requester) -> None:
+        """Raise Refused when a person may have no more jobs now, as far as that is known before there is one."""
+        for limit in self._limits_of(requester):
             held = self._held.get(limit.key, {})
             if len(held) >= limit.most:
                 raise self._refusal(limit, held.values())
 
     def hold(self, job: Job) -> None:
         """Count a job in."""
+        self._held_bytes += job.request.held_bytes
         for key in _keys(job.requester):
             self._held[key][job.id] = job
 
     def release(self, job: Job) -> None:
         """Count a job out; one that isn't held is left alone."""
+        if job.id not in self.jobs:
+            return
+        self._held_bytes -= job.request.held_bytes
         for key in _keys(job.requester):
             self._held[key].pop(job.id, None)
             if not self._held[key]:
@@ -121,4 +135,8 @@ _GUILD_FULL = (
 _ALL_FULL = (
     "The queue is full: at most {limit} jobs can wait or run. Try again in {wait}.",
     "The queue is full: at most {limit} jobs can wait or run. Try again when one is done.",
+)
+_MEMORY_FULL = (
+    "The queue has no room for more pictures: they take {limit} MB at most. Try again in {wait}.",
+    "The queue has no room for more pictures: they take {limit} MB at most. Try again when one is done.",
 )

@@ -119,6 +119,33 @@ async def test_a_slow_download_is_deferred_first(
 
 
 @pytest.mark.parametrize("config", [{"queue": {"per_user": 1}}])
+async def test_nothing_is_downloaded_for_who_may_have_no_more_jobs(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, downloads: list[str]
+) -> None:
+    device.hold()
+    await alice.slash(channel, "sentiment", text="first")
+    result = await alice.slash(channel, "classify", image=PICTURE)
+    assert private_text(result).startswith("At most 1 of your jobs can wait")
+    assert not downloads
+    device.release()
+    await env.settle()
+
+
+@pytest.mark.parametrize("config", [{"queue": {"capacity_mb": 1}}])
+async def test_pictures_are_refused_when_they_take_too_much_memory(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
+) -> None:
+    device.hold()
+    large = ("cat.png", bytes(600_000))
+    first = await alice.slash(channel, "classify", image=large)
+    assert "no room for more pictures" in private_text(await alice.slash(channel, "classify", image=large))
+    device.release()
+    await env.settle()
+    assert embed(first).title == "tabby cat · 50.0%"
+    assert embed(await alice.slash(channel, "classify", image=large)).title == "tabby cat · 50.0%"
+
+
+@pytest.mark.parametrize("config", [{"queue": {"per_user": 1}}])
 async def test_a_refusal_after_a_slow_download_ends_the_thinking(
     alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, slow: Callable[[], None]
 ) -> None:

@@ -16,6 +16,7 @@ class SampleRequest(Request):
 
     length: int = 1
     kind: str = "a"
+    held_bytes: int = 0
 
     @property
     def batch_key(self) -> Hashable:
@@ -41,7 +42,8 @@ def sample_job(
     kind: str = "a",
     weight: float = 1.0,
     gives_way: bool = False,
+    held_bytes: int = 0,
 ) -> Job:
     """Return a job of a person in a guild."""
-    request = (LongRequest if gives_way else SampleRequest)(model="m", length=length, kind=kind)
+    request = (LongRequest if gives_way else SampleRequest)(model="m", length=length, kind=kind, held_bytes=held_bytes)
     return Job(task="sample", request=request, requester=Requester(user_id=user, guild_id=guild, weight=weight))
