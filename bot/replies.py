@@ -26,7 +26,7 @@ from bot.posting import Posting
 from bot.requesting import requester
 from bot.texts import translate as _
 from bot.texts import use_locale
-from bot.tree import TROUBLE, unexpected
+from bot.tree import REFUSED, TROUBLE, unexpected
 from bot.views.answer import Answer
 from bot.views.text import plain
 
@@ -77,9 +77,13 @@ class Replies:
         """
         deferral = Deferral(interaction, private=private)
         with self._taking():
-            if not isinstance(request, Request):
-                request = await self._built(interaction, request, deferral)
-            job = await self._submit(interaction, task, request, private=private)
+            try:
+                if not isinstance(request, Request):
+                    request = await self._built(interaction, request, deferral)
+                job = await self._submit(interaction, task, request, private=private)
+            except UserError:
+                interaction.extras[REFUSED] = True
+                raise
             try:
                 await deferral.send()
             except TROUBLE:  # too late or deleted: nobody sees that the job was taken

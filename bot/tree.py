@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 TROUBLE = (discord.HTTPException, aiohttp.ClientError, OSError)
 """What a request to Discord may raise: its refusals, and what happens on the way."""
 _REMEMBERED = 10_000
+REFUSED = "refused"
+"""Marks an interaction, among its extras, of which no job came."""
 _GONE = {10062, 10015, 10008, 40060, 50027}
 
 
@@ -94,11 +96,26 @@ def _sentence(error: Exception) -> str:
 
 
 async def _send(interaction: discord.Interaction[Any], text: str) -> None:
-    """Say something privately, whatever was sent before; a public 'thinking' gives way to it."""
+    """Say something privately, whatever was sent before; what went wrong with a job takes the place of its message."""
     if not interaction.response.is_done():
         await interaction.response.send_message(text, ephemeral=True)
         return
-    if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+    thinking = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
+    if thinking and REFUSED in interaction.extras:
+        await _replace_thinking(interaction, text)
+    elif thinking:
         await interaction.edit_original_response(content=text, view=None)
-        return
+    else:
+        await interaction.followup.send(text, ephemeral=True)
+
+
+async def _replace_thinking(interaction: discord.Interaction[Any], text: str) -> None:
+    """Say something privately, and take the 'thinking' away.
+
+    The first message after a 'thinking' takes its place, however private it is meant, and where there is no 'thinking'
+    any more none can be sent (https://github.com/discord/discord-api-docs/issues/3087). So something else stands there
+    for a moment.
+    """
+    await interaction.edit_original_response(content="…")
     await interaction.followup.send(text, ephemeral=True)
+    await interaction.delete_original_response()

@@ -154,7 +154,10 @@ async def test_a_refusal_after_a_slow_download_ends_the_thinking(
     await alice.slash(channel, "sentiment", text="first")
     slow()
     await env.settle()
-    assert public_text(result).startswith("At most 1 of your jobs can wait")
+    assert [shown.content for shown in channel.history()] == [""]  # the other one's
+    (told,) = result.followups
+    assert told.ephemeral
+    assert told.content.startswith("At most 1 of your jobs can wait")
 
 
 async def test_menu_takes_the_first_picture(
