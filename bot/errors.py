@@ -14,11 +14,14 @@ Everything else is logged in full and shown as a reference number only.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from bot.texts import translate
 
 _BRIEF_CHARS = 300
+_MOST_NAMES = 20
 
 
 class UserError(Exception):
@@ -70,6 +73,12 @@ class JobExpired(UserError):
 
 class ConfigError(UserError):
     """The configuration file has mistakes; the text names them all."""
+
+
+def some(names: Iterable[str]) -> str:
+    """Return names for a sentence; of many the first ones, so that it stays one that people read."""
+    first = list(islice(names, _MOST_NAMES + 1))
+    return ", ".join(first if len(first) <= _MOST_NAMES else [*first[:-1], "…"])
 
 
 def brief(error: BaseException) -> str:

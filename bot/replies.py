@@ -28,7 +28,7 @@ from bot.texts import translate as _
 from bot.texts import use_locale
 from bot.tree import REFUSED, TROUBLE, unexpected
 from bot.views.answer import Answer
-from bot.views.text import plain
+from bot.views.text import MOST_CHARS, cut, plain
 
 if TYPE_CHECKING:
     from bot.bot import Bot
@@ -203,7 +203,7 @@ class Replies:
         if job.result is not None:
             return self._renderers.get(job.task, _not_offered)(job.request, job.result)
         if isinstance(job.error, UserError):
-            return Answer(text=plain(str(job.error)))
+            return Answer(text=cut(plain(str(job.error)), MOST_CHARS))
         return Answer(text=unexpected(job.error or RuntimeError(f"job {job.id} has no result")))
 
     def _forget(self, task: asyncio.Task[None]) -> None:

@@ -13,7 +13,7 @@ from discord import app_commands
 from bot.errors import UserError
 from bot.texts import translate as _
 from bot.texts import use_locale
-from bot.views.text import plain
+from bot.views.text import MOST_CHARS, cut, plain
 
 if TYPE_CHECKING:
     from bot.bot import Bot
@@ -85,7 +85,7 @@ def unexpected(error: BaseException) -> str:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, UserError):
-        return plain(str(error))
+        return cut(plain(str(error)), MOST_CHARS)
     if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
         return _("This command has changed. Wait a minute, reload Discord and try again.")
     if isinstance(error, app_commands.MissingPermissions):

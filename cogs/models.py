@@ -11,7 +11,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
-from bot.errors import BadInput, UserError
+from bot.errors import BadInput, UserError, some
 from bot.inference.cards import local_card
 from bot.inference.hub import is_here
 from bot.inference.reference import parse_reference
@@ -141,8 +141,9 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
     def _named(self, model: str) -> str:
         reference = self._all.get(model)
         if reference is None:
-            known = ", ".join(self._all)
-            raise BadInput("There is no model “{name}” here. Choose one of: {known}.", name=model[:100], known=known)
+            raise BadInput(
+                "There is no model “{name}” here. Choose one of: {known}.", name=model[:100], known=some(self._all)
+            )
         return reference
 
     def _missing(self) -> list[str]:

@@ -6,6 +6,8 @@ import re
 
 import discord
 
+MOST_CHARS = 1_900
+"""What a text may have that is to be a message, with room for a mention beside it. Discord takes 2,000."""
 QUOTE_CHARS = 300
 _ANYWHERE = re.compile(r"([\\*_~`|\[<])")
 _AT_LINE_START = re.compile(r"^(\s*)([>#-])", re.MULTILINE)

@@ -10,7 +10,7 @@ from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 
 from bot.bot import Bot
 from bot.engine import Engine
-from bot.errors import OutOfMemory
+from bot.errors import BadInput, OutOfMemory
 from bot.inference.pipeline import Failure
 from bot.inference.pipelines.sentiment import SentimentRequest
 from bot.views.answer import Answer
@@ -33,6 +33,29 @@ async def test_a_sentence_of_the_worker_is_shown_word_for_word(
     device.answers(Failure(OutOfMemory("There is no room for {size}. Try {less}.", size="4096x4096", less="64x64")))
     result = await alice.slash(channel, "imagine", prompt="a cat")
     assert public_text(result) == "There is no room for 4096x4096. Try 64x64."
+
+
+async def test_long_sentences_are_cut_to_fit_a_message(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, engine: Engine
+) -> None:
+    long = BadInput("Choose one of: {known}.", known="*name*, " * 1_000)
+    device.answers(Failure(long))
+    shown = public_text(await alice.slash(channel, "sentiment", text="x"))
+    env.inject_error("PATCH", "/webhooks/*/@original", status=404, code=10015)
+    device.answers(Failure(long))
+    await alice.slash(channel, "sentiment", text="x")
+    assert channel.last_message is not None
+    assert channel.last_message.content == f"{alice.mention} {shown}"
+    assert shown.startswith("Choose one of: \\*name\\*, ")
+    assert shown.endswith("…")
+    assert not engine.jobs
+
+
+@pytest.mark.parametrize("config", [{"sentiment": {"models": [f"path:models/{'x' * 60}-{n}" for n in range(60)]}}])
+async def test_a_refusal_names_only_some_of_many_models(alice: MemberActor, channel: ChannelHandle) -> None:
+    shown = private_text(await alice.slash(channel, "sentiment", text="x", model="y"))
+    assert shown.count("-") == 20
+    assert shown.endswith("-19, ….")
 
 
 async def test_a_bug_in_the_worker_is_a_reference_and_the_log_has_it_all(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from bot.errors import BadInput
+from bot.errors import BadInput, some
 from bot.inference.accepts import FOLDERS, Accepts, architectures
 from bot.inference.builders import load_builder
 from bot.inference.device import Device
@@ -96,7 +96,7 @@ class ClassifySettings(PictureSettings):
         if labels and not self.zero_shot:
             raise BadInput("No model here takes labels of your own. Leave them out.")
         reference = self.zero_shot[0] if labels and name is None else self.choose(name)
-        known = ", ".join(parse_reference(r).short_name for r in self.zero_shot)
+        known = some(parse_reference(r).short_name for r in self.zero_shot)
         if labels and reference not in self.zero_shot:
             raise BadInput("This model has labels of its own. Choose one of these for yours: {known}.", known=known)
         if not labels and reference not in self.models:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bot.errors import BadInput
+from bot.errors import BadInput, some
 from bot.inference.diffusion.fit import check_fit, fitting_loras, fitting_schedulers
 from bot.inference.diffusion.loras import Lora, LoraSettings, read_loras, take_tags
 from bot.inference.diffusion.plan import ModelDefaults
@@ -189,7 +189,7 @@ class ImagineSettings(ModelSettings):
         for lora in map(self.lora, request.loras):
             if lora.models and request.model not in map(self.choose, lora.models):
                 raise BadInput(
-                    "The adapter “{name}” is for other models: {known}.", name=lora.name, known=", ".join(lora.models)
+                    "The adapter “{name}” is for other models: {known}.", name=lora.name, known=some(lora.models)
                 )
 
     def check_fit(self, request: ImagineRequest) -> None:
