@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import discord
@@ -28,7 +28,9 @@ from bot.views.job_menu import JobMenu
 from bot.views.pull import StopButton
 
 log = logging.getLogger(__name__)
-_SYNCED = "synced commands"
+_SYNCED, _PLACES = "synced commands", "synced places"
+_EVERYWHERE = 0
+"""Stands for all guilds and direct messages among the places where commands are registered."""
 
 
 class Bot(commands.AutoShardedBot):
@@ -113,16 +115,53 @@ class Bot(commands.AutoShardedBot):
         """Say whether the commands differ from what was registered with Discord last."""
         return bool(await self.store.value(_SYNCED) != self._fingerprint())
 
-    async def sync_commands(self) -> None:
-        """Register the commands with Discord: in the configured guilds, or everywhere."""
-        guilds = [discord.Object(guild) for guild in self.settings.discord.guilds]
-        for guild in guilds:
-            self.tree.copy_global_to(guild=guild)
-            await self.tree.sync(guild=guild)
-        if not guilds:
-            await self.tree.sync()
-        self.store.keep(_SYNCED, self._fingerprint())
+    async def sync_commands(self) -> Collection[int]:
+        """Register the commands with Discord where they are wanted, and take them away where they were before.
+
+        Return the guilds where that failed; the log says why.
+        """
+        wanted, before = self.settings.discord.guilds or (_EVERYWHERE,), await self._places()
+        failed = [place for place in wanted if not await self._register(place)]
+        left = [place for place in before if place not in wanted and not await self._withdraw(place)]
+        self.store.keep(_PLACES, [*wanted, *left])
+        if not (failed or left):
+            self.store.keep(_SYNCED, self._fingerprint())
         log.info("registered the commands with Discord")
+        return failed
+
+    async def _register(self, place: int) -> bool:
+        """Register the commands in one guild, or everywhere; return False for a guild where that can't be done."""
+        if place == _EVERYWHERE:
+            await self.tree.sync()
+            return True
+        guild = discord.Object(place)
+        self.tree.copy_global_to(guild=guild)
+        try:
+            await self.tree.sync(guild=guild)
+        except discord.DiscordException as error:
+            log.warning("the commands couldn't be registered in server %d: %s", place, error)
+            return False
+        return True
+
+    async def _withdraw(self, place: int) -> bool:
+        """Take the commands away from where they aren't wanted any more; return False when another try may help."""
+        assert self.application_id is not None  # noqa: S101 - there since the login
+        try:
+            if place == _EVERYWHERE:
+                await self.http.bulk_upsert_global_commands(self.application_id, [])
+            else:
+                await self.http.bulk_upsert_guild_commands(self.application_id, place, [])
+        except discord.HTTPException as error:
+            log.warning("the commands couldn't be taken away from server %d: %s", place, error)
+            return error.status < 500
+        return True
+
+    async def _places(self) -> list[int]:
+        """Return where commands may be registered; an earlier version that didn't note it did so everywhere."""
+        places: list[int] | None = await self.store.value(_PLACES)
+        if places is None:
+            return [_EVERYWHERE] if await self.store.value(_SYNCED) else []
+        return places
 
     def _fingerprint(self) -> str:
         commands_now: list[Any] = [command.to_dict(self.tree) for command in self.tree.get_commands()]

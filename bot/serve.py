@@ -72,9 +72,15 @@ async def sync(config: Path | None) -> None:
     try:
         async with Bot(engine=make_engine(settings, store=store, eager=False), settings=settings) as bot:
             await _ended(asyncio.create_task(bot.login(token.get_secret_value())))
-            await bot.sync_commands()
+            failed = await bot.sync_commands()
     finally:
         await store.close()
+    if failed:
+        raise UserError(
+            "The commands couldn't be registered in: {servers}. Invite the bot there, or take them out of guilds in "
+            "[discord].",
+            servers=", ".join(map(str, failed)),
+        )
 
 
 @contextlib.asynccontextmanager

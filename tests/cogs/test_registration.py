@@ -6,6 +6,7 @@ import pytest
 from simcord import Env
 
 from bot.bot import Bot
+from bot.config import Settings
 from bot.engine import Engine
 from tests.fakes.seen import commands, embed
 from tests.fakes.simulation import simulated
@@ -20,6 +21,48 @@ async def test_everywhere_by_default(env: Env, engine: Engine, bot: Bot) -> None
     engine.store.keep("synced commands", "an older version")
     with env._bot_scope():
         assert await bot.sync_if_changed() is True
+
+
+async def test_where_they_are_not_wanted_any_more_they_are_taken_away(
+    env: Env, bot: Bot, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def want(*guilds: int) -> None:
+        monkeypatch.setitem(vars(settings), "discord", settings.discord.model_copy(update={"guilds": guilds}))
+
+    for guild in (CATS, DOGS):
+        env.create_guild(str(guild), id=guild)
+    known = []
+    for guilds in ((CATS, DOGS), (CATS,), ()):
+        want(*guilds)
+        before = len(env.http_requests)
+        with env._bot_scope():
+            assert await bot.sync_if_changed()
+            assert not await bot.sync_if_changed()
+        known.append({e.path.split("/")[-2]: bool(e.json) for e in env.http_requests[before:] if e.method == "PUT"})
+    everywhere = str(bot.application_id)
+    assert known == [
+        {str(CATS): True, str(DOGS): True, everywhere: False},
+        {str(CATS): True, str(DOGS): False},
+        {everywhere: True, str(CATS): False},
+    ]
+
+
+@pytest.mark.parametrize("config", [{"discord": {"guilds": [CATS, DOGS]}}])
+async def test_a_server_that_the_bot_is_not_in_is_named_and_stops_no_other(
+    bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    env = Env(bot)
+    env.create_guild("Dogs", id=DOGS)
+    env.inject_error("PUT", f"/applications/*/guilds/{CATS}/commands", status=403, code=50001, times=None)
+    await env.start()
+    try:
+        assert f"couldn't be registered in server {CATS}" in caplog.text
+        assert [bool(entry.json) for entry in env.http_requests if str(DOGS) in entry.path] == [True]
+        assert await bot.commands_changed()
+        with env._bot_scope():
+            assert await bot.sync_commands() == [CATS]
+    finally:
+        await env.shutdown()
 
 
 @pytest.mark.parametrize("config", [{"discord": {"guilds": [CATS, DOGS]}}])
