@@ -11,7 +11,9 @@ MOST_CHARS = 1_900
 QUOTE_CHARS = 300
 _ANYWHERE = re.compile(r"([\\*_~`|\[<])")
 _AT_LINE_START = re.compile(r"^(\s*)([>#-])", re.MULTILINE)
-_ADDRESS = re.compile(r"(https?://[^\s<>]+)")
+_ADDRESS = re.compile(r"(https?://[\w.-]+(?::\d+)?(?:[/?#][\w./?#=&%+,;:()!'~-]*)?)")
+"""What can stand in an address without being formatted itself; Discord takes a backslash in one for a part of it."""
+_SPOILER = re.compile(r"\|\|.+?\|\|", re.DOTALL)
 _FILLED, _EMPTY = "▰", "▱"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -35,9 +37,20 @@ def with_links(text: str) -> str:
     return "".join(part if n % 2 else plain(part) for n, part in enumerate(_ADDRESS.split(text)))
 
 
+def has_spoiler(text: str) -> bool:
+    """Say whether somebody hid a part of their text."""
+    return _SPOILER.search(text) is not None
+
+
+def hide(text: str) -> str:
+    """Return a text as `with_links` does, hidden as a whole until a reader wants to see it."""
+    return f"||{with_links(text.replace('||', ''))} ||"  # the space keeps a sign at the end from being one of the marks
+
+
 def quote(text: str, chars: int = QUOTE_CHARS) -> str:
-    """Return somebody's text as one quoted line, cut to `chars` characters."""
-    return "> " + plain(cut(" ".join(text.split()), chars))
+    """Return somebody's text as one quoted line, cut to `chars` characters; hidden if a part of it was."""
+    line = cut(" ".join(text.split()), chars)
+    return "> " + (hide(line) if has_spoiler(text) else with_links(line))
 
 
 def bar(share: float, cells: int = 12) -> str:

@@ -8,20 +8,20 @@ from bot.inference.languages import language_name
 from bot.inference.pipelines.translate import TranslateRequest, TranslateResult
 from bot.texts import translate as _
 from bot.views.answer import Answer, File
-from bot.views.text import cut, plain, quote
+from bot.views.text import cut, has_spoiler, hide, quote, with_links
 
 _MOST_CHARS = 4096
 
 
 def translate_answer(request: TranslateRequest, result: TranslateResult) -> Answer:
-    """Return the translation below a line of the original; a long one comes as a file."""
-    way = _way(result)
-    text = f"{quote(request.text, 120)}\n\n{plain(result.text)}"
+    """Return the translation below a line of the original, hidden if a part of that was; a long one comes as a file."""
+    way, hidden = _way(result), has_spoiler(request.text)
+    text = f"{quote(request.text, 120)}\n\n{hide(result.text) if hidden else with_links(result.text)}"
     files = []
     if len(text) > _MOST_CHARS:
-        note = _("The whole translation is in the file.")
-        text = f"{cut(text, _MOST_CHARS - len(note) - 8)}\n\n-# {note}"
-        files = [File("translation.txt", result.text.encode())]
+        note, end = _("The whole translation is in the file."), " ||" if hidden else ""
+        text = f"{cut(text, _MOST_CHARS - len(note) - 8 - len(end))}{end}\n\n-# {note}"
+        files = [File("SPOILER_translation.txt" if hidden else "translation.txt", result.text.encode())]
     embed = discord.Embed(title=cut(way, 256), description=text, colour=discord.Colour.blurple())
     embed.set_footer(text=cut(result.model, 2048))
     return Answer(embeds=[embed], files=files)

@@ -66,6 +66,20 @@ async def test_texts_cannot_break_out(alice: MemberActor, channel: ChannelHandle
     assert "@everyone" not in description(result)
 
 
+async def test_what_was_hidden_stays_hidden(alice: MemberActor, channel: ChannelHandle) -> None:
+    result = await alice.slash(channel, "translate", text="In the end ||they\nwin||", to="pt")
+    assert description(result) == "> ||In the end they win ||\n\n||[pt] In the end they\nwin ||".replace("[", "\\[")
+    long = await alice.slash(channel, "translate", text="||x|| " + "x" * 5900, to="pt")
+    assert description(long).count("||") == 4
+    assert description(long).endswith(" ||\n\n-# The whole translation is in the file.")
+    assert message(long).attachments[0].is_spoiler()
+
+
+async def test_addresses_stay_as_they_are(alice: MemberActor, channel: ChannelHandle) -> None:
+    result = await alice.slash(channel, "translate", text="https://example.org/a_b_c", to="pt")
+    assert description(result).count("https://example.org/a_b_c") == 2
+
+
 @pytest.mark.parametrize("char", ["x", "*", "é", "😀"])
 async def test_a_long_translation_comes_as_a_file(alice: MemberActor, channel: ChannelHandle, char: str) -> None:
     result = await alice.slash(channel, "translate", text=char * 6000, to="pt")

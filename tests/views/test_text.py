@@ -44,6 +44,24 @@ def test_addresses_can_be_followed_and_hide_behind_no_words() -> None:
     assert "@everyone" not in shown
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["https://** a https://**", "https://a.b/||x||", "https://a.b/`x` `", "https://a.b/@everyone", "https://[x](y)"],
+)
+def test_no_formatting_survives_in_addresses(text: str) -> None:
+    assert as_read(with_links(text)) == (text, "")
+    assert "@everyone" not in with_links(text)
+
+
+@pytest.mark.parametrize("text", ["the ||cat|| dies", "||\na\nb||", "|||a|||", "a ||b||\\"])
+def test_what_has_a_spoiler_is_quoted_behind_one(text: str) -> None:
+    shown = quote(text)
+    assert shown.startswith("> ||")
+    assert shown.endswith(" ||")
+    assert "||" not in shown[4:-2]
+    assert quote("||not") == "> \\|\\|not"
+
+
 @given(MARKUP)
 def test_any_text_is_read_as_it_was_written(text: str) -> None:
     assert as_read(plain(text)) == (text, "")
