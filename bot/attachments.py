@@ -26,11 +26,3 @@ async def picture_request(
     except TROUBLE:
         raise BadInput("Discord didn't hand over this picture. Send it again.") from None
     return kind(image=data, hidden=image.is_spoiler(), **options)
-
-
-def first_picture(message: discord.Message) -> discord.Attachment:
-    """Return the first picture of a message; raise BadInput when it has none."""
-    for attachment in message.attachments:
-        if (attachment.content_type or "image").startswith("image"):
-            return attachment
-    raise BadInput("This message has no picture attached.")

@@ -6,8 +6,9 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.attachments import first_picture, picture_request
+from bot.attachments import picture_request
 from bot.bot import Bot
+from bot.clicked import first_picture
 from bot.inference.pipelines.describe import DescribeRequest, DescribeSettings
 from bot.views.describe import describe_answer
 from bot.views.models import model_choices

@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
-from bot.errors import BadInput
+from bot.clicked import text_of
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentSettings
 from bot.views.models import model_choices
 from bot.views.sentiment import sentiment_answer
@@ -45,11 +45,8 @@ class Sentiment(commands.Cog):
 
     async def sentiment_of_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Tell the sentiment of the message that was clicked."""
-        if not message.content.strip():
-            raise BadInput("This message has no text.")
-        request = SentimentRequest(
-            model=self._bot.defaults.choose(interaction, "sentiment", None), text=message.content
-        )
+        model = self._bot.defaults.choose(interaction, "sentiment", None)
+        request = SentimentRequest(model=model, text=text_of(message))
         await self._bot.replies.answer(interaction, "sentiment", request)
 
 

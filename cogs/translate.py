@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
+from bot.clicked import text_of
 from bot.errors import BadInput
 from bot.inference.languages import language_code, language_name, read_language
 from bot.inference.pipelines.translate import TranslateSettings
@@ -64,9 +65,7 @@ class Translate(commands.Cog):
 
     async def translate_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Translate the clicked message into the reader's language; only the reader sees it."""
-        if not message.content.strip():
-            raise BadInput("This message has no text.")
-        request = self._settings.request(message.content, to=language_code(interaction.locale.value))
+        request = self._settings.request(text_of(message), to=language_code(interaction.locale.value))
         await self._bot.replies.answer(interaction, "translate", request, private=True)
 
 

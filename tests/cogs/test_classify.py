@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from simcord import ChannelHandle, Env, MemberActor
+from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 
 from bot.errors import BadInput
 from bot.inference.pipeline import Failure
@@ -167,6 +167,14 @@ async def test_menu_takes_the_first_picture(
     clicked = await bob.send(channel, attachments=files)
     result = await alice.context_menu(channel, "Classify image", clicked)
     assert embed(result).title == "tabby cat · 50.0%"
+    assert device.requests == [ClassifyRequest(model="path:models/animals", image=png(1, 1), top=5)]
+
+
+async def test_menu_takes_a_picture_that_a_message_forwards(
+    alice: MemberActor, bob: MemberActor, guild: GuildHandle, channel: ChannelHandle, device: FakeDevice
+) -> None:
+    shown = await bob.send(guild.create_text_channel("elsewhere"), attachments=[("one.png", png(1, 1))])
+    await alice.context_menu(channel, "Classify image", await alice.forward(shown, channel))
     assert device.requests == [ClassifyRequest(model="path:models/animals", image=png(1, 1), top=5)]
 
 

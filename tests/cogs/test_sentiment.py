@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import discord
 import pytest
-from simcord import ChannelHandle, Env, MemberActor
+from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult
 from tests.fakes.executor import FakeDevice
@@ -120,6 +120,14 @@ async def test_menu_looks_at_the_clicked_message(
     result = await alice.context_menu(channel, "Sentiment", clicked)
     assert embed(result).title == "negative · 80.0%"
     assert device.requests == [SentimentRequest(model="path:models/plain-mood", text="I hate mondays")]
+
+
+async def test_menu_looks_at_what_a_message_forwards(
+    alice: MemberActor, bob: MemberActor, guild: GuildHandle, channel: ChannelHandle
+) -> None:
+    said = await bob.send(guild.create_text_channel("elsewhere"), "I hate mondays")
+    result = await alice.context_menu(channel, "Sentiment", await alice.forward(said, channel))
+    assert embed(result).title == "negative · 80.0%"
 
 
 async def test_menu_needs_text(alice: MemberActor, channel: ChannelHandle, device: FakeDevice) -> None:
