@@ -18,7 +18,8 @@ ROUTES = {
     "/interactions/{interaction_id}/{interaction_token}/callback": {"post"},
     "/oauth2/applications/@me": {"get"},
     "/users/@me/channels": {"post"},
-    "/webhooks/{webhook_id}/{webhook_token}/messages/@original": {"get", "patch"},
+    "/webhooks/{webhook_id}/{webhook_token}": {"post"},
+    "/webhooks/{webhook_id}/{webhook_token}/messages/@original": {"delete", "get", "patch"},
 }
 _JSON = "application/json"
 
