@@ -89,7 +89,7 @@ def test_config_toml_in_the_folder_is_read(tmp_path: Path, monkeypatch: pytest.M
     ("values", "complaint"),
     [
         ({"quue": {}}, "quue: there is no such key. Allowed here: discord, queue,"),
-        ({"queue": {"capasity": 1}}, "queue.capasity: there is no such key. Allowed here: capacity, per_guild"),
+        ({"queue": {"capasity": 1}}, "queue.capasity: there is no such key. Allowed here: capacity, capacity_mb"),
         ({"queue": {"capacity": 0}}, "queue.capacity: input should be greater than or equal to 1"),
         ({"queue": {"capacity": "5"}}, "queue.capacity: input should be a valid integer"),
         ({"queue": {"capacity": True}}, "queue.capacity: input should be a valid integer"),
