@@ -14,7 +14,7 @@ ROUTES = {
     "/applications/{application_id}/commands": {"put"},
     "/applications/{application_id}/guilds/{guild_id}/commands": {"put"},
     "/channels/{channel_id}/messages": {"post"},
-    "/channels/{channel_id}/messages/{message_id}": {"patch"},
+    "/channels/{channel_id}/messages/{message_id}": {"delete", "patch"},
     "/interactions/{interaction_id}/{interaction_token}/callback": {"post"},
     "/oauth2/applications/@me": {"get"},
     "/users/@me/channels": {"post"},
