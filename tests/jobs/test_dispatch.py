@@ -299,8 +299,8 @@ async def test_a_dear_guest_does_not_keep_cheap_ones_waiting(engine: Engine, dev
     device.hold()
     await host(engine, device)
     engine.estimator.learn_loading("path:cold", device.name, 60.0)
-    dear = await engine.submit("sentiment", SentimentRequest(model="path:cold", text="a"), ALICE)
-    cheap = await ask(engine, BOB)
+    dear = await engine.submit("sentiment", SentimentRequest(model="path:cold", text="a"), BOB)
+    cheap = await ask(engine, ALICE)
     assert [dear.state, cheap.state] == [JobState.QUEUED, JobState.RUNNING]
     device.release()
     await asyncio.gather(dear.outcome(), cheap.outcome())
