@@ -18,7 +18,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from bot.errors import ConfigError
-from bot.inference.device import Device, Precision, find_devices
+from bot.inference.cgroup import cpu_limit
+from bot.inference.device import Device, Precision, find_devices, usable_cpus
 from bot.inference.registry import TASKS
 from bot.inference.settings import Frozen, TaskSettings
 
@@ -128,13 +129,18 @@ class DeviceSettings(Frozen):
         """Return the devices to start a worker for."""
         names = find_devices() if self.use == "auto" else list(self.use)
         budget = int(self.memory_budget_gib * _GIB) or None
-        return [Device(name, self._threads(names.count("cpu")), budget, self.precision) for name in names]
+        threads = self._threads(names.count("cpu"))
+        return [Device(name, threads, budget, self.precision, workers=names.count(name)) for name in names]
 
     def _threads(self, cpu_workers: int) -> int | None:
-        """Return the threads of a worker: as configured, else several workers on the CPU share its cores."""
-        if self.threads or cpu_workers < 2:
+        """Return the threads of a worker: as configured, else several workers on the CPU share its cores.
+
+        One alone leaves the number to torch, unless a container has a limit, of which torch doesn't know.
+        """
+        cpus, limit = usable_cpus(), cpu_limit() or float("inf")
+        if self.threads or (cpu_workers < 2 and limit >= cpus):
             return self.threads or None
-        return max((os.cpu_count() or 1) // cpu_workers, 1)
+        return max(int(min(cpus, limit)) // max(cpu_workers, 1), 1)
 
 
 class HubSettings(Frozen):

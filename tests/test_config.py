@@ -197,18 +197,23 @@ def test_a_token_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("devices", "threads"),
+    ("devices", "limit", "threads"),
     [
-        ({"use": ["cpu"]}, [None]),
-        ({"use": ["cpu", "cpu"]}, [2, 2]),
-        ({"use": ["cpu", "cuda:0", "cpu"]}, [2, 2, 2]),
-        ({"use": ["cpu"] * 9}, [1] * 9),
-        ({"use": ["cpu", "cpu"], "threads": 3}, [3, 3]),
+        ({"use": ["cpu"]}, None, [None]),
+        ({"use": ["cpu", "cpu"]}, None, [2, 2]),
+        ({"use": ["cpu", "cuda:0", "cpu"]}, None, [2, 2, 2]),
+        ({"use": ["cpu"] * 9}, None, [1] * 9),
+        ({"use": ["cpu", "cpu"], "threads": 3}, None, [3, 3]),
+        ({"use": ["cpu"]}, 8.0, [None]),
+        ({"use": ["cpu"]}, 2.5, [2]),
+        ({"use": ["cpu", "cpu"]}, 2.0, [1, 1]),
+        ({"use": ["cuda:0"]}, 0.5, [1]),
     ],
 )
 def test_workers_on_the_cpu_share_its_cores(
-    devices: dict[str, Any], threads: list[int | None], monkeypatch: pytest.MonkeyPatch
+    devices: dict[str, Any], limit: float | None, threads: list[int | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("bot.config.usable_cpus", lambda: 4)
+    monkeypatch.setattr("bot.config.cpu_limit", lambda: limit)
     settings = parse_settings({"devices": devices})
     assert [device.threads for device in settings.devices.devices()] == threads

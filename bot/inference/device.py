@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from bot.inference.cgroup import memory_limit_bytes
+
 _NVIDIA_SMI_TIMEOUT_S = 10
 _CPU_BUDGET_SHARE = 0.5
 _CUDA_BUDGET_SHARE = 0.9
@@ -26,13 +28,14 @@ class Device:
 
     `threads` is the number of CPU threads for arithmetic, `memory_budget_bytes` what its models may take together;
     None leaves both to the machine. `precision` is how finely models compute: a GPU takes fp16 for "auto", and for
-    what it doesn't know; on the CPU "auto" measures (`bot.inference.precision`).
+    what it doesn't know; on the CPU "auto" measures (`bot.inference.precision`). `workers` share the device's memory.
     """
 
     name: str
     threads: int | None = None
     memory_budget_bytes: int | None = None
     precision: Literal["auto", Precision] = "auto"
+    workers: int = 1
 
     @property
     def is_cuda(self) -> bool:
@@ -69,20 +72,20 @@ class Device:
         if self.is_cuda:
             import torch
 
-            return int(torch.cuda.mem_get_info(self.name)[1] * _CUDA_BUDGET_SHARE)
-        return int(_physical_memory_bytes() * _CPU_BUDGET_SHARE)
+            return int(torch.cuda.mem_get_info(self.name)[1] * _CUDA_BUDGET_SHARE / self.workers)
+        return int(_main_memory_bytes() * _CPU_BUDGET_SHARE / self.workers)
 
     def planned_budget_bytes(self) -> int | None:
         """Return what `budget_bytes` will be, without torch; None when the device's memory isn't known."""
         if self.memory_budget_bytes:
             return self.memory_budget_bytes
         share, memory = _CUDA_BUDGET_SHARE if self.is_cuda else _CPU_BUDGET_SHARE, self.memory_bytes()
-        return None if memory is None else int(memory * share)
+        return None if memory is None else int(memory * share / self.workers)
 
     def memory_bytes(self) -> int | None:
         """Return the memory of the CPU, or what nvidia-smi tells of a GPU; None when it isn't known."""
         if not self.is_cuda:
-            return _physical_memory_bytes()
+            return _main_memory_bytes()
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
         index = int(self.name.partition(":")[2])
         return _gpu_memory_bytes(visible[index].strip() if index < len(visible) and visible[index] else str(index))
@@ -123,6 +126,14 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
+def usable_cpus() -> int:
+    """Return the number of processors that this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
 def find_devices() -> list[str]:
     """Return the names of all CUDA devices that may be used, or `["cpu"]`.
 
@@ -156,8 +167,10 @@ def _nvidia_smi(arguments: Sequence[str]) -> list[str]:
     return [line for line in answer.stdout.splitlines() if line.strip()]
 
 
-def _physical_memory_bytes() -> int:
+def _main_memory_bytes() -> int:
+    """Return the memory of the machine, or what this process may use of it."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
-        return 8 * _GIB
+        physical = 8 * _GIB
+    return min(physical, memory_limit_bytes() or physical)
