@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import typer
 
 from bot.cli import show_models as show
 from bot.cli.fetching import fetch_all
-from bot.cli.pin import branch, difference, pinned
+from bot.cli.pin import difference, pinned, rewrite
 from bot.cli.session import Session
 from bot.config import DEFAULT_FILE, Settings
 from bot.errors import BadInput, ModelUnavailable
@@ -82,24 +82,27 @@ def pin(
 ) -> None:
     """Write the newest commit of each hf: model into the configuration file, and show the difference.
 
-    What can't be asked about, or has no safetensors there, stays as it is.
+    What can't be asked about, or has no safetensors there, stays as it is; so does a commit that isn't main's.
     """
     from bot.inference.cards import newest_commit
 
     def newest(reference: ModelReference) -> str | None:
         try:
-            return newest_commit(replace(reference, revision=branch(reference)))
+            return newest_commit(reference)
         except ModelUnavailable as error:
             session.fail(reference.text, error)
+            failed.append(reference.text)
             return None
 
     path = config or DEFAULT_FILE
+    failed: list[str] = []
     with Session.open(path, json=False) as session:
-        before = path.read_text(encoding="utf-8")
+        before = path.read_bytes().decode()
         after = pinned(before, newest)
-        typer.echo(difference(before, after, str(path)) or _("Everything is pinned to its newest commit."))
+        done = _("Nothing was changed.") if failed else _("Everything is pinned to its newest commit.")
+        typer.echo(difference(before, after, str(path)) or done)
         if not dry_run and after != before:
-            path.write_text(after, encoding="utf-8")
+            rewrite(path, after)
 
 
 @app.command()

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
+from bot.errors import BadInput
 from bot.inference.reference import ModelReference, parse_reference
 
 _QUOTED = re.compile(r"""(?P<quote>["'])(?P<text>hf:[^"'\s]+)(?P=quote)""")
 
 
 def references_in(toml: str) -> Iterator[ModelReference]:
-    """Yield each Hub reference of a configuration once, comments' too."""
+    """Yield each Hub reference of a configuration once, comments' too, where much may look like one."""
     for text in dict.fromkeys(match["text"] for match in _QUOTED.finditer(toml)):
-        yield parse_reference(text)
-
-
-def branch(reference: ModelReference) -> str | None:
-    """Return the branch or tag whose newest commit is meant; None for the main one."""
-    return None if reference.is_commit else reference.revision
+        with contextlib.suppress(BadInput):
+            yield parse_reference(text)
 
 
 def pinned(toml: str, newest: Callable[[ModelReference], str | None]) -> str:
@@ -28,7 +28,20 @@ def pinned(toml: str, newest: Callable[[ModelReference], str | None]) -> str:
     commits = {
         found.text: replace(found, revision=newest(found) or found.revision).text for found in references_in(toml)
     }
-    return _QUOTED.sub(lambda match: f"{match['quote']}{commits[match['text']]}{match['quote']}", toml)
+
+    def pin(match: re.Match[str]) -> str:
+        return f"{match['quote']}{commits.get(match['text'], match['text'])}{match['quote']}"
+
+    return _QUOTED.sub(pin, toml)
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Write a file anew, its lines ended as in `text`; a crash in between leaves the old one."""
+    path = path.resolve()  # of a link, what it leads to
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_bytes(text.encode())
+    shutil.copymode(path, beside)
+    beside.replace(path)
 
 
 def difference(before: str, after: str, name: str) -> str:

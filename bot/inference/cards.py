@@ -128,13 +128,24 @@ def model_info(reference: ModelReference) -> ModelInfo:
 
 
 def newest_commit(reference: ModelReference) -> str:
-    """Return the newest commit of a branch; raise ModelUnavailable when it has no weights in safetensors form."""
-    info = model_info(reference)
+    """Return the newest commit of a reference's branch; raise ModelUnavailable when it has no safetensors.
+
+    A commit counts as one of the main branch; one that isn't, like that of a branch for fp16, stays as it is.
+    """
+    info = model_info(replace(reference, revision=None) if reference.is_commit else reference)
     if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or ()):
         raise unavailable(reference, NO_SAFETENSORS)
     if not isinstance(info.sha, str):
         raise why_not(reference, NotAHub("a repository without a commit"))
-    return info.sha
+    if not reference.is_commit or reference.revision in (info.sha, *_commits(reference)):
+        return info.sha
+    return str(reference.revision)
+
+
+def _commits(reference: ModelReference) -> list[str]:
+    """Return the commits of a repository's main branch; raise ModelUnavailable."""
+    with explained(reference), understood():
+        return [commit.commit_id for commit in hub_api().list_repo_commits(reference.name)]
 
 
 def _with_info(card: Card, info: ModelInfo) -> Card:

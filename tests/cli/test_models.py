@@ -169,6 +169,19 @@ def test_pinning_writes_the_newest_commits_and_shows_the_difference(hub: Loopbac
     assert "Everything is pinned" in models("pin")[0]
 
 
+def test_a_commit_of_another_branch_stays_and_one_of_main_moves(hub: LoopbackHub, models: Shell) -> None:
+    old, other = "a" * 40, "b" * 40
+    hub.repositories["org/sentiment"].history = (old,)
+    config = Path(models._folder) / "config.toml"
+    before = f'[sentiment]\r\nmodels = ["hf:org/sentiment@{old}"]\r\n# "hf:org/sentiment@{other}", "hf:a/b/c"\r\n'
+    config.write_bytes(before.encode())
+    config.chmod(0o640)
+    models("pin")
+    assert config.read_bytes().decode() == before.replace(old, hub.repositories["org/sentiment"].sha)
+    assert config.stat().st_mode & 0o777 == 0o640
+    assert not list(config.parent.glob("*.new"))
+
+
 def test_what_cannot_be_pinned_stays_as_it_is(hub: LoopbackHub, models: Shell) -> None:
     """One that is gone, and one whose newest commit has no safetensors any more."""
     hub.add("org/pickled", only_pickle(Path(models._folder) / "pickled"))
@@ -194,7 +207,9 @@ def test_answers_that_make_no_sense_are_told_as_such(hub: LoopbackHub, models: S
         assert "The Hub can't be searched" in models("search", "x", "--task", "sentiment", code=1)[1]
     for body in (b"{}", b'{"id": "org/x", "sha": null, "siblings": [{"rfilename": "model.safetensors"}]}'):
         hub.faults[:] = [Fault("api/models", 200, body=body)]
-        assert "isn't a Hub" in models("pin", code=1)[1]
+        out, err = models("pin", code=1)
+        assert "isn't a Hub" in err
+        assert out == "Nothing was changed.\n"
         assert config.read_text(encoding="utf-8") == CONFIG
 
 

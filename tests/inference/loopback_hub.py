@@ -32,6 +32,8 @@ class Repository:
     gated: bool = False
     private: bool = False
     reader: str = ""
+    history: tuple[str, ...] = ()
+    """The commits of its main branch before this one."""
 
     @property
     def revisions(self) -> tuple[str, ...]:
@@ -233,6 +235,10 @@ class _HubHandler(_Handler):
     def _api(self, name: str, repository: Repository, rest: list[str]) -> None:
         if rest[:1] == ["tree"]:
             self._json([_entry(repository, file) for file in repository.files()])
+        elif rest[:1] == ["commits"]:
+            commits = (repository.sha, *repository.history)
+            date = "2026-01-01T00:00:00.000Z"
+            self._json([{"id": sha, "authors": [], "date": date, "title": "", "message": ""} for sha in commits])
         elif rest[:1] == ["paths-info"]:
             self._json([_entry(repository, path) for path in self.form["paths"] if path in repository.files()])
         elif rest[:1] == ["revision"] and rest[1] not in repository.revisions:
