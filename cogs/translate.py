@@ -48,7 +48,8 @@ class Translate(commands.Cog):
         model: str | None = None,
     ) -> None:
         """Translate a text."""
-        request = self._settings.request(text, to=to, source=source, model=model)
+        locale = interaction.locale.value
+        request = self._settings.request(text, to=to, source=source, model=model, locale=locale)
         await self._bot.replies.answer(interaction, "translate", request)
 
     @translate.autocomplete("to")
@@ -72,7 +73,7 @@ class Translate(commands.Cog):
 def _chosen(interaction: discord.Interaction[Bot], option: str) -> str | None:
     """Return the language in another option that is filled in already; None when it is none."""
     with contextlib.suppress(BadInput):
-        return read_language(getattr(interaction.namespace, option) or "")
+        return read_language(getattr(interaction.namespace, option) or "", interaction.locale.value)
     return None
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bot.inference.reference import ModelReference
+from bot.inference.reference import COMMIT_SHOWN, ModelReference
+
+if TYPE_CHECKING:
+    from huggingface_hub import CachedRevisionInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,10 @@ def free_bytes() -> int:
 
 
 def remove(reference: ModelReference) -> int:
-    """Remove a repository's commit, all commits when none is named; return the bytes that were freed."""
+    """Remove a repository's commit, all commits when none is named; return the bytes that were freed.
+
+    A commit may be cut short as lists show it.
+    """
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
@@ -57,8 +64,12 @@ def remove(reference: ModelReference) -> int:
         for repo in found.repos
         if repo.repo_type == "model" and repo.repo_id == reference.name
         for revision in repo.revisions
-        if reference.revision in (None, revision.commit_hash, *revision.refs)
+        if reference.revision is None or _means(reference.revision, revision)
     ]
     plan = found.delete_revisions(*commits)
     plan.execute()
     return plan.expected_freed_size
+
+
+def _means(text: str, revision: CachedRevisionInfo) -> bool:
+    return text in revision.refs or (len(text) >= COMMIT_SHOWN and revision.commit_hash.startswith(text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,12 @@ _SAME = {
     "nb": "no", "pbt": "ps", "quy": "qu", "gug": "gn", "fuv": "ff", "ns": "nso", "pob": "pt_BR",
 }  # fmt: skip
 """Codes that models, the language detector and Discord use for the same, where CLDR's aliases don't say so."""
+_ALSO_CALLED = {
+    "bahasa indonesia": "id", "bahasa melayu": "ms", "bengali": "bn", "castilian": "es", "farsi": "fa", "gaelic": "gd",
+    "kirghiz": "ky", "mandarin": "zh", "myanmar": "my", "oriya": "or", "panjabi": "pa", "pushto": "ps",
+    "sinhalese": "si", "uighur": "ug",
+}  # fmt: skip
+"""Names that people use and CLDR doesn't."""
 
 _SURE = 0.9
 _LONG_ENOUGH_WORDS = 4
@@ -41,30 +47,38 @@ def usual_script(code: str) -> str | None:
     return str(likely).split("_")[1] if likely else None
 
 
-def read_language(text: str) -> str:
-    """Return the code of a language given by code, tag or English name; raise BadInput."""
-    from babel import Locale
-
+def read_language(text: str, locale: str = "en") -> str:
+    """Return the code of a language given by code, tag, or name in English or in `locale`; raise BadInput."""
     code = language_code(text)
     if usual_script(code):
         return code
-    wanted = text.strip().casefold()
-    for known, name in Locale("en").languages.items():
-        if name.casefold() == wanted:
-            return language_code(known)
+    for wanted in (text.strip().casefold(), text.partition("(")[0].strip().casefold()):  # Portuguese (Brazil)
+        found = _codes(locale).get(wanted) or _codes("en").get(wanted) or _ALSO_CALLED.get(wanted)
+        if found:
+            return found
     raise BadInput("“{text}” is no language I know. Give a code like “pt” or a name.", text=text[:50])
 
 
 @lru_cache(maxsize=1024)
 def language_name(code: str, locale: str = "en") -> str:
     """Return the name of a language in `locale`, or the code itself when it has none."""
+    return str(_names(locale).get(code, code))
+
+
+def _names(locale: str) -> Mapping[str, str]:
+    """Return the names of languages in a locale, in English for an unknown one."""
     from babel import Locale, UnknownLocaleError
 
     try:
-        names = Locale.parse(locale, sep="-").languages
+        return Locale.parse(locale, sep="-").languages
     except (UnknownLocaleError, ValueError):
-        names = Locale("en").languages
-    return str(names.get(code, code))
+        return Locale("en").languages
+
+
+@lru_cache(maxsize=8)
+def _codes(locale: str) -> Mapping[str, str]:
+    """Return the codes of languages by their names in a locale."""
+    return {name.casefold(): language_code(code) for code, name in _names(locale).items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ _VALID = {
 FORMS = frozenset(_VALID)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{8,40}")
-_COMMIT_SHOWN = 7
+COMMIT_SHOWN = 7
+"""How much of a commit people see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +90,4 @@ def shown_model(name: str, revision: str | None) -> str:
     """Return `name@revision` for people, a commit hash cut short."""
     if not revision:
         return name
-    return f"{name}@{revision[:_COMMIT_SHOWN] if _SHORT_COMMIT.fullmatch(revision) else revision}"
+    return f"{name}@{revision[:COMMIT_SHOWN] if _SHORT_COMMIT.fullmatch(revision) else revision}"

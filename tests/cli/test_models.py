@@ -116,7 +116,9 @@ def test_what_is_pulled_is_listed_and_takes_room_until_it_is_removed(hub: Loopba
     hub.requests.clear()
     (cached,) = models.json("du")
     assert (cached["name"], cached["configured"]) == ("org/sentiment", True)
-    assert "freed" in models("remove", "hf:org/sentiment")[0]
+    sha = hub.repositories["org/sentiment"].sha
+    assert "isn't in the cache" in models("remove", f"hf:org/sentiment@{sha[:6]}")[0]
+    assert "freed" in models("remove", f"hf:org/sentiment@{sha[:7]}")[0]
     assert models.json("du") == []
     assert "isn't in the cache" in models("remove", "hf:org/sentiment")[0]
     assert hub.requests == []

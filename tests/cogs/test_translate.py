@@ -166,6 +166,16 @@ async def test_offers_languages_in_the_readers_language(
     assert choices == [{"name": "inglês", "value": "en"}]
 
 
+async def test_takes_the_names_that_it_offers(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice, asks_with: dict[str, Any]
+) -> None:
+    asks_with["locale"] = "pt-BR"
+    await alice.slash(channel, "translate", text="Bom dia", to="Inglês", **{"from": "português"})
+    (request,) = device.requests
+    assert isinstance(request, TranslateRequest)
+    assert (request.to, request.routes[0].source) == ("en", "pt")
+
+
 async def test_menu_translates_privately_into_the_readers_language(
     alice: MemberActor, bob: MemberActor, channel: ChannelHandle, device: FakeDevice, asks_with: dict[str, Any]
 ) -> None:

@@ -121,6 +121,31 @@ def test_one_code_for_each_language(text: str, code: str) -> None:
     assert read_language(text) == code
 
 
+@pytest.mark.parametrize(
+    ("text", "locale", "code"),
+    [
+        ("Deutsch", "de", "de"),
+        ("portugiesisch", "de", "pt"),
+        ("German", "de", "de"),
+        ("Portugiesisch (Brasilien)", "de", "pt"),
+        ("Portuguese (Brazil)", "en", "pt"),
+        ("Chinese (Simplified)", "en-US", "zh"),
+        ("Mandarin", "en", "zh"),
+        ("Farsi", "fr", "fa"),
+        ("中文", "zh-CN", "zh"),
+        ("English", "no-such", "en"),
+    ],
+)
+def test_names_as_the_reader_sees_them_and_as_people_say(text: str, locale: str, code: str) -> None:
+    assert read_language(text, locale) == code
+
+
+@pytest.mark.parametrize("text", ["", "(x)", "()", "Klingonisch", "Deutsch"])
+def test_what_is_no_language_in_english(text: str) -> None:
+    with pytest.raises(BadInput):
+        read_language(text)
+
+
 @pytest.mark.parametrize(("written", "code"), [("por", "pt"), ("nb", "no"), ("tl", "fil"), ("acm", "acm")])
 def test_the_configuration_may_write_any_of_its_codes(written: str, code: str) -> None:
     assert translate(pair("en", written, "x")).targets() == (code,)

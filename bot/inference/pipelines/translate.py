@@ -114,10 +114,12 @@ class TranslateSettings(TaskSettings):
         targets = self.targets() if to is None else (to,)
         return tuple(dict.fromkeys(route.source for code in targets for route in find_routes(self.pairs, None, code)))
 
-    def request(self, text: str, *, to: str, source: str | None = None, model: str | None = None) -> TranslateRequest:
-        """Build a request; raise BadInput when no models lead from `source` to `to`."""
-        target = read_language(to)
-        origin = read_language(source) if source else None
+    def request(
+        self, text: str, *, to: str, source: str | None = None, model: str | None = None, locale: str = "en"
+    ) -> TranslateRequest:
+        """Build a request; raise BadInput when no models lead from `source` to `to`, which may be names in `locale`."""
+        target = read_language(to, locale)
+        origin = read_language(source, locale) if source else None
         known = self._pairs_of(model)
         routes = find_routes(known, origin, target)
         if not routes:
