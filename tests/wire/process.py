@@ -32,9 +32,9 @@ max_steps = 1000
 """
 
 
-def command(discord: DiscordServer) -> list[str]:
-    """Return the command line of the bot, connected to this Discord."""
-    return [sys.executable, "-c", RUN, f"{discord.url}/api", "run"]
+def command(url: str, *arguments: str) -> list[str]:
+    """Return hubcord's command line, connected to the Discord at this address."""
+    return [sys.executable, "-c", RUN, f"{url}/api", *arguments]
 
 
 def environment() -> dict[str, str]:
@@ -48,8 +48,17 @@ async def start(discord: DiscordServer, folder: Path, config: str = CONFIG) -> a
     discord.connected.clear()
     with (folder / "log.txt").open("ab") as log:
         return await asyncio.create_subprocess_exec(
-            *command(discord), cwd=folder, stdout=log, stderr=log, env=environment()
+            *command(discord.url, "run"), cwd=folder, stdout=log, stderr=log, env=environment()
         )
+
+
+async def failed_start(url: str, folder: Path) -> tuple[int | None, str]:
+    """Start a bot that should end by itself; return its exit code and what it says."""
+    process = await asyncio.create_subprocess_exec(
+        *command(url, "run"), cwd=folder, stderr=asyncio.subprocess.PIPE, env=environment()
+    )
+    _, errors = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode, errors.decode()
 
 
 def log_of(folder: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from bot.bundled.prepare import prepare
 from tests.fakes.skipping import skip_without
 from tests.jobs.postgres import find_programs, running
 from tests.wire.discord_server import discord_server
-from tests.wire.process import CONFIG, command, environment, hubcord
+from tests.wire.process import CONFIG, failed_start, hubcord
 
 
 @pytest.fixture
@@ -30,12 +29,9 @@ async def test_killed_and_back_on_postgresql(config: str, tmp_path: Path) -> Non
     prepare(["minilm-sentiment"])
     async with discord_server() as discord:
         async with hubcord(discord, tmp_path, config) as process:
-            second = await asyncio.create_subprocess_exec(
-                *command(discord), cwd=tmp_path, stderr=asyncio.subprocess.PIPE, env=environment()
-            )
-            _, errors = await asyncio.wait_for(second.communicate(), 60)
-            assert second.returncode == 1
-            assert "Another hubcord is running with this job store" in errors.decode()
+            code, errors = await failed_start(discord.url, tmp_path)
+            assert code == 1
+            assert "Another hubcord is running with this job store" in errors
             token = await discord.slash("sentiment", text="I love this!")
             await discord.wait_for(lambda: discord.first(token))
             process.kill()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from tests.inference.finding import hub_environment
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
 from tests.inference.tiny_models import tiny_sentiment
 from tests.wire.discord_server import DiscordServer, discord_server
-from tests.wire.process import RUN, TOKEN, environment
+from tests.wire.process import TOKEN, command, environment
 
 CONFIG = """
 [discord]
@@ -37,10 +36,13 @@ class Shell:
         self._environment["DISCORD_TOKEN"] = TOKEN
 
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        command = [sys.executable, "-c", RUN, f"{self._discord.url}/api", *arguments]
         with (self._folder / "said.txt").open("ab") as said:
             return await asyncio.create_subprocess_exec(
-                *command, cwd=self._folder, env=self._environment, stdout=said, stderr=said
+                *command(self._discord.url, *arguments),
+                cwd=self._folder,
+                env=self._environment,
+                stdout=said,
+                stderr=said,
             )
 
     async def __call__(self, *arguments: str) -> int | None:
