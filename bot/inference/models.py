@@ -71,6 +71,8 @@ class ModelCache:
             yield scope.loading_s
         finally:
             self._scopes.remove(scope)
+            for reference in scope.used & self._entries.keys():
+                self._entries[reference].used_at = time.monotonic()
 
     def get(
         self,

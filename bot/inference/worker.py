@@ -91,12 +91,15 @@ class Worker:
 
     def serve(self) -> None:
         """Run batches until the parent says stop."""
+        pause_s = min(_IDLE_CHECK_S, self._options.idle_unload_s)
+        due = time.monotonic() + pause_s
         while True:
+            if time.monotonic() >= due:
+                self._unload_idle()
+                due = time.monotonic() + pause_s
             try:
-                message = self._inbox.runs.get(timeout=min(_IDLE_CHECK_S, self._options.idle_unload_s))
+                message = self._inbox.runs.get(timeout=pause_s)
             except queue.Empty:
-                if self._cache.unload_idle():
-                    self._inbox.send(Unloaded(self._cache.sizes))
                 continue
             if isinstance(message, Stop):
                 return
@@ -120,6 +123,10 @@ class Worker:
             if task not in self._pipelines:
                 self._pipelines[task] = TASKS[task].make_pipeline(self._options.tasks)
             return self._pipelines[task]
+
+    def _unload_idle(self) -> None:
+        if self._cache.unload_idle():
+            self._inbox.send(Unloaded(self._cache.sizes))
 
     def _run(self, message: Run) -> None:
         batch = self._inbox.completed(message.batch)
