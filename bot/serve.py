@@ -13,11 +13,12 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import discord
 
 from bot.bot import Bot
 from bot.compose import make_engine, make_store
-from bot.config import DEFAULT_FILE, Settings, discord_token, load_settings
+from bot.config import DEFAULT_FILE, TOKEN_VARIABLE, Settings, discord_token, load_settings
 from bot.engine import Engine
 from bot.errors import UserError
 from bot.fetch_ahead import FetchAhead, default_models
@@ -27,6 +28,8 @@ from bot.jobs.lock import alone_with
 log = logging.getLogger(__name__)
 _LAST_WORD_S = 2.0
 _TALKATIVE = ("aiosqlite", "discord.gateway", "discord.webhook")
+_NOT_AUTHENTICATED = 4004
+_REFUSED = "Discord refused the token. Reset it in the developer portal and set DISCORD_TOKEN anew."
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -34,6 +37,7 @@ async def serve(config: Path | None) -> None:
     """Connect with the token of the environment and serve until SIGINT or SIGTERM; raise UserError."""
     settings = load_settings(config)
     token = discord_token()
+    del os.environ[TOKEN_VARIABLE]  # workers and downloads inherit what is there, and have no use for it
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody is spoken to here
     discord.utils.setup_logging(level=logging.getLevelNamesMapping()[settings.discord.log_level])
     _keep_tokens_out_of_the_log()
@@ -138,12 +142,14 @@ async def _ended(serving: asyncio.Task[None]) -> None:
     try:
         await serving
     except discord.LoginFailure:
-        raise UserError(
-            "Discord refused the token. Reset it in the developer portal and set DISCORD_TOKEN anew."
-        ) from None
+        raise UserError(_REFUSED) from None
     except discord.PrivilegedIntentsRequired:
         raise UserError("Discord refused the intents that were asked for.") from None
-    except (discord.HTTPException, OSError) as error:
+    except discord.ConnectionClosed as error:
+        if error.code == _NOT_AUTHENTICATED:
+            raise UserError(_REFUSED) from None
+        raise UserError("Discord ended the connection: {why}", why=error) from error
+    except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError) as error:
         raise UserError("Discord can't be reached: {why}", why=error) from error
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.inference.finding import TOKEN as HF_TOKEN
@@ -79,6 +80,9 @@ async def test_no_token_is_written_anywhere(
         await asyncio.wait_for(discord.connected.wait(), 60)
         token = await discord.slash("sentiment", text="a good day")
         await discord.wait_for(lambda: discord.answers(token))
+        children = psutil.Process(bot.pid).children(recursive=True)
+        assert children
+        assert not any("DISCORD_TOKEN" in child.environ() for child in children)
         await hubcord("doctor", "--json")
         bot.terminate()
         assert await asyncio.wait_for(bot.wait(), 30) == 0

@@ -1,0 +1,35 @@
+"""Test what the person who hosts the bot reads when the connection to Discord ends."""
+
+from __future__ import annotations
+
+import asyncio
+from unittest.mock import Mock
+
+import aiohttp
+import discord
+import pytest
+
+from bot.errors import UserError
+from bot.serve import _ended
+
+
+def closed(code: int) -> discord.ConnectionClosed:
+    return discord.ConnectionClosed(Mock(close_code=code), shard_id=None)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (discord.LoginFailure("no"), "Discord refused the token."),
+        (closed(4004), "Discord refused the token."),
+        (closed(4011), "Discord ended the connection: Shard ID None WebSocket closed with 4011"),
+        (discord.GatewayNotFound(), "Discord can't be reached: The gateway to"),  # type: ignore[no-untyped-call]
+        (aiohttp.ServerDisconnectedError(), "Discord can't be reached: Server disconnected"),
+    ],
+)
+async def test_what_ended_the_connection_is_told_in_a_sentence(error: Exception, told: str) -> None:
+    serving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    serving.set_exception(error)
+    with pytest.raises(UserError) as found:
+        await _ended(serving)  # type: ignore[arg-type]
+    assert str(found.value).startswith(told)
