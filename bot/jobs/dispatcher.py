@@ -73,7 +73,7 @@ class Dispatcher:
         )
         self._ahead = LookAhead()
         self._unfetched = Unfetched()
-        self._deadlines = Deadlines()
+        self._deadlines = Deadlines(lambda job_id: job_id in self._queue or job_id in self._unfetched)
         self._guests_due: asyncio.TimerHandle | None = None
         self._sizes: dict[str, int] = {}
         self._batches: set[asyncio.Task[None]] = set()

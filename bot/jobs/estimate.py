@@ -9,13 +9,14 @@ from bot.inference.pipeline import Request
 _SMOOTHING = 0.2
 _UNKNOWN_S = 1.0
 _UNKNOWN_LOADING_S = 5.0
+_MOST = 1_000
 
 
 class Estimator:
     """Keep moving averages of device seconds per unit of work, for each cost key on each device and on any.
 
     An exponential moving average: a new measurement counts for a fifth. A job of an unknown kind is taken for
-    one second, the loading of an unknown model for five.
+    one second, the loading of an unknown model for five. What wasn't measured for longest is forgotten first.
     """
 
     def __init__(self, known: Mapping[str, float] | None = None) -> None:
@@ -61,8 +62,10 @@ class Estimator:
 
     def _average(self, key: str, value: float) -> None:
         self._rates.clear()
-        known = self.seconds_per_unit.get(key, value)
+        known = self.seconds_per_unit.pop(key, value)
         self.seconds_per_unit[key] = known + _SMOOTHING * (value - known)
+        if len(self.seconds_per_unit) > _MOST:
+            del self.seconds_per_unit[next(iter(self.seconds_per_unit))]
 
 
 def _on(key: str, device: str) -> str:

@@ -14,6 +14,9 @@ class Unfetched:
         self.shares: Mapping[str, float] = {}
         self._jobs: dict[str, Job] = {}
 
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._jobs
+
     def holds(self, job: Job) -> bool:
         """Take a job if its model is being fetched; say whether it is."""
         share = self.shares.get(job.request.model)

@@ -25,6 +25,17 @@ def test_follows_changes_slowly() -> None:
     assert 1.0 < estimator.seconds(SampleRequest(model="m")) < 1.5
 
 
+def test_what_was_not_measured_for_longest_is_forgotten() -> None:
+    estimator = Estimator()
+    for number in range(1_500):
+        estimator.learn([SampleRequest(model="often")], 1.0)
+        estimator.learn([SampleRequest(model=f"m{number}")], 1.0)
+    known = list(estimator.seconds_per_unit)
+    assert len(known) == 1_000
+    assert known[-2:] == ["often", "m1499"]
+    assert "m0" not in known
+
+
 def test_nothing_is_learned_from_nothing() -> None:
     estimator = Estimator()
     estimator.learn([], 3.0)
