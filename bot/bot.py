@@ -18,6 +18,7 @@ from bot.defaults import Defaults
 from bot.engine import Engine
 from bot.jobs.job import Job
 from bot.jobs.store import Store
+from bot.localised import CommandTexts
 from bot.owners import Owners, owners_of
 from bot.pulls import Pulls
 from bot.replies import Replies
@@ -89,6 +90,7 @@ class Bot(commands.AutoShardedBot):
 
     async def load_cogs(self) -> None:
         """Load every cog, found by its file, but for those of tasks without a model."""
+        await self.tree.set_translator(CommandTexts())
         without_model = self.settings.tasks.keys() - self.settings.offered.keys()
         for module in pkgutil.iter_modules(cogs.__path__):
             if module.name not in without_model:
@@ -113,7 +115,7 @@ class Bot(commands.AutoShardedBot):
 
     async def commands_changed(self) -> bool:
         """Say whether the commands differ from what was registered with Discord last."""
-        return bool(await self.store.value(_SYNCED) != self._fingerprint())
+        return bool(await self.store.value(_SYNCED) != await self._fingerprint())
 
     async def sync_commands(self) -> Collection[int]:
         """Register the commands with Discord where they are wanted, and take them away where they were before.
@@ -125,7 +127,7 @@ class Bot(commands.AutoShardedBot):
         left = [place for place in before if place not in wanted and not await self._withdraw(place)]
         self.store.keep(_PLACES, [*wanted, *left])
         if not (failed or left):
-            self.store.keep(_SYNCED, self._fingerprint())
+            self.store.keep(_SYNCED, await self._fingerprint())
         log.info("registered the commands with Discord")
         return failed
 
@@ -163,7 +165,10 @@ class Bot(commands.AutoShardedBot):
             return [_EVERYWHERE] if await self.store.value(_SYNCED) else []
         return places
 
-    def _fingerprint(self) -> str:
-        commands_now: list[Any] = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+    async def _fingerprint(self) -> str:
+        translator = self.tree.translator or CommandTexts()
+        commands_now: list[Any] = [
+            await command.get_translated_payload(self.tree, translator) for command in self.tree.get_commands()
+        ]
         known = [self.application_id, list(self.settings.discord.guilds), commands_now]
         return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()

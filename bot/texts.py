@@ -26,6 +26,12 @@ def translate(template: str, /, **values: Any) -> str:
     return text.format(**values) if values else text
 
 
+def in_language(template: str, locale: str) -> str | None:
+    """Return a template in a locale; None where it has no translation."""
+    text = _catalogue(locale).gettext(template)
+    return None if text == template else text
+
+
 @lru_cache
 def _catalogue(locale: str) -> gettext.NullTranslations:
     languages = [locale.replace("-", "_"), locale.partition("-")[0]]

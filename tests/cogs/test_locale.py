@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
+from tests.fakes import seen
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import buttons, embed, message, private_text, public_text
 
@@ -32,6 +33,17 @@ async def test_refusals(alice: MemberActor, channel: ChannelHandle, asks_with: d
     asks_with["locale"] = "en-GB"
     result = await alice.slash(channel, "sentiment", text=" ")
     assert private_text(result) == "There is no text. Give some words to look at."
+
+
+async def test_commands_in_the_menus_of_discord(env: Env) -> None:
+    (registered,) = seen.commands(env)
+    named = {command["name"]: command for command in registered}
+    command, menu = named["imagine"], named["Classify image"]
+    assert command["name_localizations"] == {}
+    assert command["description_localizations"] == {"pt-BR": "pt: Make pictures from a prompt."}
+    seed = next(option for option in command["options"] if option["name"] == "seed")
+    assert seed["description_localizations"]["pt-BR"].startswith("pt: The same seed gives")
+    assert menu["name_localizations"] == {"pt-BR": "pt: Classify image"}
 
 
 async def test_progress_and_the_end_are_the_askers_whoever_cancels(
