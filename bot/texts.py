@@ -7,7 +7,9 @@ compiled catalogue `bot/locale/LANG/LC_MESSAGES/hubcord.mo`; without one the Eng
 from __future__ import annotations
 
 import gettext
+from collections.abc import Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,17 @@ def translate(template: str, /, **values: Any) -> str:
     """Return `template` in the locale of the moment, its `{named}` gaps filled with `values`."""
     text = _catalogue(_locale.get()).gettext(template)
     return text.format(**values) if values else text
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Hold a sentence with `{named}` gaps apart from its values, so that it is translated where it is shown."""
+
+    template: str
+    values: Mapping[str, str | int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return translate(self.template, **self.values)
 
 
 def in_language(template: str, locale: str) -> str | None:

@@ -26,6 +26,7 @@ def catalogue() -> Catalog:
         "This model isn't available on this server yet.",
         "There is no text. Give some words to look at.",
         "Next in line",
+        "This model takes no guidance, so it was left out.",
         "Classify image",
     ],
 )

@@ -12,6 +12,7 @@ from simcord import ChannelHandle, Env, MemberActor
 from bot.inference.diffusion.loras import Lora
 from bot.inference.diffusion.schedulers import SCHEDULERS
 from bot.inference.pipelines.imagine import MAX_SEED, ImagineRequest, ImagineResult, Picture
+from bot.texts import Sentence
 from tests.fakes.answers import answer, png
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import as_read, callbacks, description, embed, message, private_text
@@ -103,7 +104,7 @@ async def test_all_pictures_may_be_withheld(alice: MemberActor, channel: Channel
 
 
 async def test_texts_cannot_break_out(alice: MemberActor, channel: ChannelHandle, device: FakeDevice) -> None:
-    device.answers(_result(prompt=BREAKOUT, negative=BREAKOUT, note=BREAKOUT))
+    device.answers(_result(prompt=BREAKOUT, negative=BREAKOUT, notes=(Sentence("{x}", {"x": BREAKOUT}),)))
     result = await alice.slash(channel, "imagine", prompt=BREAKOUT, negative=BREAKOUT)
     prompt, negative, note = description(result).split("\n")
     assert as_read(prompt.removeprefix("> ")) == (BREAKOUT, "")
@@ -114,7 +115,7 @@ async def test_texts_cannot_break_out(alice: MemberActor, channel: ChannelHandle
 
 async def test_long_prompts_fit(alice: MemberActor, channel: ChannelHandle, device: FakeDevice) -> None:
     long = "*" * 1000
-    device.answers(_result(prompt=long, negative=long, note="_" * 100, model="m" * 3000))
+    device.answers(_result(prompt=long, negative=long, notes=(Sentence("_" * 100),), model="m" * 3000))
     result = await alice.slash(channel, "imagine", prompt=long, negative=long)
     assert description(result).startswith("> " + "\\*" * 1000)
     assert len(message(result).attachments[0].description or "") == 1024

@@ -14,7 +14,8 @@ from bot.errors import BadInput, JobCancelled
 from bot.inference.diffusion.family import read_family
 from bot.inference.diffusion.schedulers import SCHEDULERS
 from bot.inference.pipeline import Failure
-from bot.inference.pipelines.imagine import ImagineSettings
+from bot.inference.pipelines.imagine import ImagineResult, ImagineSettings
+from bot.jobs.codec import dump, load_result
 from tests.inference.line import Line
 from tests.inference.painting import Studio, parameters, pixels
 from tests.inference.tiny_pipelines import FAMILIES, tiny_flux, tiny_sd
@@ -99,6 +100,7 @@ def test_what_a_model_does_not_take_is_left_out_and_told(tmp_path: Path) -> None
     assert result.note == (
         "This model takes no guidance, so it was left out. This model takes no negative prompt, so it was left out."
     )
+    assert load_result(ImagineResult, dump(result)) == result
     assert "CFG scale" not in parameters(result)[1]
 
 

@@ -104,5 +104,5 @@ class ImaginePipeline(Pipeline):
         for image, flagged, seed in zip(painting.images, painting.flagged, request.seeds, strict=True):
             png = encode_png(image, Parameters(prompt=self._seen(request), seed=seed, **made), scale=scale)
             pictures.append(Picture(png=png, seed=seed, withheld=bool(flagged)))
-        note = hints(request, plan, painter.family, painter.meta.get("knows", {}))
-        return ImagineResult(prompt=request.prompt, pictures=tuple(pictures), seconds=seconds, note=note, **made)
+        notes = tuple(hints(request, plan, painter.family, painter.meta.get("knows", {})))
+        return ImagineResult(prompt=request.prompt, pictures=tuple(pictures), seconds=seconds, notes=notes, **made)

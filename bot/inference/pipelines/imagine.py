@@ -17,6 +17,7 @@ from bot.inference.diffusion.schedulers import known_scheduler
 from bot.inference.diffusion.sizes import offered_sizes, read_size
 from bot.inference.pipeline import Request, Result
 from bot.inference.settings import ModelSettings, References
+from bot.texts import Sentence
 
 MAX_PROMPT_CHARS = 1_000
 MAX_SEED = 2**32 - 1
@@ -96,7 +97,7 @@ class Picture:
 class ImagineResult(Result):
     """Hold the pictures and what they were made with; `guidance` is None where the model takes none.
 
-    `seconds` is how long the batch took; `note` tells people what was left out, and what this model is good for.
+    `seconds` is how long the batch took; `notes` tell people what was left out, and what this model is good for.
     """
 
     pictures: tuple[Picture, ...]
@@ -109,7 +110,12 @@ class ImagineResult(Result):
     seconds: float
     scheduler: str = ""
     loras: tuple[Lora, ...] = ()
-    note: str = ""
+    notes: tuple[Sentence, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """Return the notes in the reader's language; often nothing."""
+        return " ".join(map(str, self.notes))
 
 
 class ImagineSettings(ModelSettings):

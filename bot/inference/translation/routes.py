@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from bot.errors import BadInput
 from bot.inference.languages import detect_language, language_code, language_name
 from bot.inference.settings import Frozen, Reference
+from bot.texts import translate
 
 ANY = ""
 """The source of a route whose model's language isn't known."""
@@ -136,4 +137,6 @@ def no_route(pairs: Sequence[Pair], source: str | None, to: str) -> BadInput:
 
 
 def _names(codes: Sequence[str]) -> str:
-    return f"{len(codes)} languages" if len(codes) > _MOST_NAMED else " or ".join(map(language_name, codes))
+    if len(codes) > _MOST_NAMED:
+        return translate("{n} languages", n=len(codes))
+    return translate(" or ").join(map(language_name, codes))
