@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, cast
 
@@ -29,7 +29,15 @@ def dump(value: Request | Result) -> bytes:
 
 def is_quick(value: Request | Result) -> bool:
     """Say whether `dump` takes no time to speak of: pictures do."""
-    return not any(isinstance(getattr(value, field.name), bytes) for field in fields(value))
+    return not _has_bytes(value)
+
+
+def _has_bytes(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return any(map(_has_bytes, value))
+    if is_dataclass(value):
+        return any(_has_bytes(getattr(value, field.name)) for field in fields(value))
+    return isinstance(value, bytes)
 
 
 def load_request(kind: type[Request], data: bytes) -> Request:

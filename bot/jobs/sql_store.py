@@ -103,14 +103,10 @@ class SqlStore:
     def save(self, job: Job) -> None:
         """Write a job's state soon; what comes after its answer changes nothing more."""
         row: dict[str, Any] = {"job_id": job.id, "state": job.state, "attempts": job.attempts}
-        try:
-            if job.result is not None:
-                row["result"] = codec.dump(job.result)
-            if job.error is not None:
-                row["error"] = codec.dump_error(job.error)
-        except (ValueError, TypeError):  # its asker gets the answer all the same, unless the bot dies before
-            log.exception("the outcome of job %s can't be stored", job.id)
-        self._writer.soon((_UPDATE, row))
+        if job.result is None or codec.is_quick(job.result):
+            self._writer.soon((_UPDATE, row | _outcome(job)))
+        else:
+            self._writer.soon_made(lambda: [(_UPDATE, row | _outcome(job))])
 
     def readdress(self, job: Job) -> None:
         """Write soon where a job's answer goes."""
@@ -163,6 +159,17 @@ class SqlStore:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             raise UserError("The job store can't be {done}: {why}", done=done, why=first_line(error)) from error
+
+
+def _outcome(job: Job) -> dict[str, Any]:
+    """Return what is stored of a job's result or error."""
+    try:
+        if job.result is not None:
+            return {"result": codec.dump(job.result)}
+        return {} if job.error is None else {"error": codec.dump_error(job.error)}
+    except (ValueError, TypeError):  # its asker gets the answer all the same, unless the bot dies before
+        log.exception("the outcome of job %s can't be stored", job.id)
+        return {}
 
 
 def _address(job: Job) -> str | None:

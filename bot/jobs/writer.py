@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any
@@ -37,12 +37,18 @@ class Write:
     """Hold changes that belong together, and `done` while somebody waits for them.
 
     One with an `undo` may be refused; `undo` then takes its place, since a commit whose confirmation was lost may have
-    been made all the same.
+    been made all the same. `make` returns changes that take a while to put together.
     """
 
-    changes: Sequence[Change]
+    changes: Sequence[Change] = ()
     undo: Change | None = None
     done: asyncio.Future[None] | None = None
+    make: Callable[[], Sequence[Change]] | None = None
+
+    async def complete(self) -> None:
+        """Make the changes, in another thread."""
+        if self.make is not None:
+            self.changes, self.make = await asyncio.to_thread(self.make), None
 
     def refuse(self) -> None:
         """Tell who waits that this won't be stored, and make sure of it."""
@@ -98,10 +104,14 @@ class Writer:
         """Write when it is their turn."""
         self._put(Write(changes))
 
+    def soon_made(self, make: Callable[[], Sequence[Change]]) -> None:
+        """Write what `make` returns when it is its turn."""
+        self._put(Write(make=make))
+
     async def settle(self) -> None:
         """Return when everything until now is durable, however long that takes."""
         done = _future()
-        self._put(Write((), done=done))
+        self._put(Write(done=done))
         await done
 
     async def now(self, *changes: Change, undo: Change) -> None:
@@ -136,6 +146,8 @@ class Writer:
             self._awaited.clear()
             self._group = list(self._waiting)
             self._waiting.clear()
+            for write in self._group:
+                await write.complete()
             await self._write(self._group)
             self._group = []
             if not self._waiting:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,21 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.errors import BadInput, UserError
+from bot.inference.pipeline import Request, Result
 from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, Label
+from bot.inference.pipelines.imagine import Picture
 from bot.inference.pipelines.sentiment import SentimentRequest
+from bot.jobs import codec
 from bot.jobs.job import Job, JobState, Requester
 from bot.jobs.sql_store import SqlStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures(Result):
+    """Hold pictures inside of something else."""
+
+    pictures: tuple[Picture, ...]
+
 
 IMAGE = bytes(range(256)) * 10
 RESULT = ClassifyResult(model="m", labels=(Label(label="cat", score=0.5),), width=1, height=2, thumbnail=b"\xff\x00")
@@ -157,6 +170,37 @@ async def test_what_comes_after_the_answer_is_not_kept(url: str) -> None:
         store.readdress(job)
     rows = await in_the_database(url, "SELECT request, result, reply_to FROM jobs")
     assert [tuple(row) for row in rows] == [(None, None, None)]
+
+
+async def test_pictures_are_put_into_words_beside_the_event_loop(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    dump, threads = codec.dump, set[threading.Thread]()
+
+    def dump_and_tell(value: Request | Result) -> bytes:
+        threads.add(threading.current_thread())
+        return dump(value)
+
+    monkeypatch.setattr(codec, "dump", dump_and_tell)
+    job = picture_job()
+    async with opened(url) as store:
+        await store.add(job)
+        job.finish(JobState.DONE, result=RESULT)
+        store.save(job)
+    assert threads
+    assert threading.main_thread() not in threads
+    assert (await left_in(url))[0].result == RESULT
+
+
+@pytest.mark.parametrize(
+    ("value", "quick"),
+    [
+        (SentimentRequest(model="m", text="fine"), True),
+        (RESULT, False),
+        (Pictures(model="m", pictures=(Picture(png=b"", seed=1),)), False),
+        (Pictures(model="m", pictures=()), True),
+    ],
+)
+def test_what_holds_pictures_takes_a_while(value: Request | Result, quick: bool) -> None:
+    assert codec.is_quick(value) is quick
 
 
 async def test_half_a_character_is_refused_in_a_sentence(url: str) -> None:
