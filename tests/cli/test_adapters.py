@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,20 +76,23 @@ class Shell:
         listed: list[dict[str, Any]] = json.loads(self("models", "list", "--json")[0])
         return next(entry for entry in listed if entry["adapter"] == name)
 
-    def __call__(self, *arguments: str, code: int = 0) -> tuple[str, str]:
+    def __call__(self, *arguments: str, code: int = 0, stdin: str = "") -> tuple[str, str]:
         run = subprocess.run(
             [sys.executable, "-m", "bot", *arguments],
-            cwd=self._folder, env=self._environment, capture_output=True, text=True, check=False,
+            cwd=self._folder, env=self._environment, input=stdin, capture_output=True, text=True,
+            check=False,
         )  # fmt: skip
         assert run.returncode == code, run.stderr
         return run.stdout, run.stderr
 
-    def picture(self, *options: str) -> tuple[dict[str, Any], bytes]:
-        """Return what is told of a picture, and its pixels."""
-        out, _err = self("imagine", "a red heart", "--seed", "5", "--steps", "2", "--json", *options)
-        told: dict[str, Any] = json.loads(out)
-        with Image.open(self._folder / told["files"][0]) as image:
-            return told, image.tobytes()
+    def pictures(self, *prompts: str, options: Sequence[str] = ()) -> list[tuple[dict[str, Any], bytes]]:
+        """Return what is told of each picture, and its pixels."""
+        out, _err = self("imagine", "-", "--seed", "5", "--steps", "2", "--json", *options, stdin="\n".join(prompts))
+        return [(told, self._pixels(told["files"][0])) for told in map(json.loads, out.splitlines())]
+
+    def _pixels(self, file: str) -> bytes:
+        with Image.open(self._folder / file) as image:
+            return image.tobytes()
 
 
 @pytest.fixture
@@ -99,40 +102,50 @@ def shell(hub: LoopbackHub, tmp_path: Path) -> Shell:
 
 def test_an_adapter_is_fetched_once_and_changes_the_picture(hub: LoopbackHub, shell: Shell) -> None:
     hub.requests.clear()
-    plain, without = shell.picture()
-    assert (plain["loras"], plain["scheduler"], hub.requests) == ([], "DPM++ 2M", [])
-    told, styled = shell.picture("--lora", "wild:0.5")
-    assert told["loras"] == ["wild:0.5"]
-    assert styled != without
+    prompts = ("a red heart", "a red heart <lora:wild:0.5>", "a red heart <lora:wild>")
+    (plain, without), (told, styled), (usual, strong) = shell.pictures(*prompts)
+    assert (plain["loras"], plain["scheduler"]) == ([], "DPM++ 2M")
+    assert (told["loras"], usual["loras"]) == (["wild:0.5"], ["wild:0.9"])
+    assert len({without, styled, strong}) == 3
     assert any(request.endswith("wild.safetensors") for request in hub.requests)
     assert not any("unfit" in request for request in hub.requests)
     hub.requests.clear()
-    assert shell.picture("--lora", "wild:0.5")[1] == styled
+    assert shell.pictures("a red heart", options=["--lora", "wild:0.5"])[0][1] == styled
     assert hub.requests == [], "a pinned adapter in the cache takes no request"
 
 
+def test_what_cannot_be_used_is_one_line(shell: Shell) -> None:
+    prompts = (f"a red heart <lora:{name}>" for name in ("unfit", "several", "whole"))
+    out, err = shell("imagine", "-", "--steps", "2", code=1, stdin="\n".join(prompts))
+    unfit, several, whole = err.splitlines()
+    assert out == ""
+    assert "The adapter “unfit” doesn't fit emoji-sd. Choose another adapter or another model. org/styles" in unfit
+    assert "This adapter isn't available on this server yet. hf:org/styles@main: There are 2 adapters" in several
+    assert "hf:org/model@main: It is StableDiffusionXLPipeline, but the command takes LoRA adapters" in whole
+
+
 @pytest.mark.parametrize(
-    ("name", "code", "complaint"),
+    ("name", "complaint"),
     [
-        ("unfit", 1, "The adapter “unfit” doesn't fit emoji-sd. Choose another adapter or another model. org/styles"),
-        ("several", 1, "This adapter isn't available on this server yet. hf:org/styles@main: There are 2 adapters"),
-        ("whole", 1, "hf:org/model@main: It is StableDiffusionXLPipeline, but the command takes LoRA adapters"),
-        ("wild:9", 2, "“9” is no weight of an adapter."),
-        ("nothing", 2, "There is no adapter “nothing” here. Choose one of: wild, unfit, several, whole, gone."),
+        ("wild:9", "“9” is no weight of an adapter."),
+        ("nothing", "There is no adapter “nothing” here. Choose one of: wild, unfit, several, whole, gone."),
     ],
 )
-def test_what_cannot_be_used_is_one_line(shell: Shell, name: str, code: int, complaint: str) -> None:
-    out, err = shell("imagine", "a red heart", "--steps", "2", "--lora", name, code=code)
+def test_a_bad_option_is_one_line(shell: Shell, name: str, complaint: str) -> None:
+    out, err = shell("imagine", "a red heart", "--steps", "2", "--lora", name, code=2)
     assert complaint in err
     assert (out, len(err.splitlines())) == ("", 1)
 
 
 def test_a_damaged_adapter_is_thrown_away(hub: LoopbackHub, shell: Shell) -> None:
     hub.faults = [Fault("wild.safetensors", damaged=True)]
-    _out, err = shell("models", "pull", f"hf:org/styles@{hub.repositories['org/styles'].sha}#wild.safetensors", code=1)
+    wild = f"hf:org/styles@{hub.repositories['org/styles'].sha}#wild.safetensors"
+    _out, err = shell("models", "pull", wild, code=1)
     assert "The file wild.safetensors arrived damaged." in err
+    assert not shell.adapter("wild")["cached"]
     hub.faults = []
-    assert shell.picture("--lora", "wild")[0]["loras"] == ["wild:0.9"]
+    shell("models", "pull", wild)
+    assert shell.adapter("wild")["cached"]
 
 
 def test_adapters_are_listed_pulled_and_examined(hub: LoopbackHub, shell: Shell) -> None:
