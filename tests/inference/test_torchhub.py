@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from bot.errors import BadInput, ModelUnavailable
-from bot.inference.device import Device, Precision
-from bot.inference.hub import find_model
+from bot.inference.fetch_torch import fetch_from_torch_here
+from bot.inference.hub import ModelFiles, find_model
 from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier
 from bot.inference.precision import CHOICES
 from bot.inference.reference import parse_reference
@@ -68,8 +69,12 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback
         yield hub
 
 
-def load(text: str, device: Device = CPU) -> object:
-    return load_classifier(find_model(text, accepts=ClassifyPipeline.accepts, trusted=("owner/repo",)), device)
+def find(text: str) -> ModelFiles:
+    return find_model(text, accepts=ClassifyPipeline.accepts, trusted=("owner/repo",))
+
+
+def load(text: str) -> Any:
+    return load_classifier(find(text), CPU)
 
 
 def test_the_form() -> None:
@@ -90,8 +95,8 @@ def test_a_classifier_with_the_preparation_and_labels_of_imagenet(
     github: LoopbackHub, capsys: pytest.CaptureFixture[str], revision: str, ref: str
 ) -> None:
     classifier = load(f"torchhub:owner/repo:{revision}#bright")
-    prepared = classifier.prepare(Image.new("RGB", (640, 480), "white"), top=1)  # type: ignore[attr-defined]
-    (result,) = classifier([prepared])  # type: ignore[operator]
+    prepared = classifier.prepare(Image.new("RGB", (640, 480), "white"), top=1)
+    (result,) = classifier([prepared])
     assert prepared.pixels.shape == (3, 224, 224)
     assert prepared.pixels[0, 0, 0].item() == pytest.approx((1 - 0.485) / 0.229)
     assert result.labels[0].label == "tabby"
@@ -102,15 +107,16 @@ def test_a_classifier_with_the_preparation_and_labels_of_imagenet(
 
 def test_labels_that_nobody_knows_are_numbers() -> None:
     classifier = load("torchhub:owner/repo:v1.0#few")
-    prepared = classifier.prepare(Image.new("RGB", (64, 64), "red"), top=3)  # type: ignore[attr-defined]
-    assert classifier([prepared])[0].labels[0].label == "class 0"  # type: ignore[operator]
+    prepared = classifier.prepare(Image.new("RGB", (64, 64), "red"), top=3)
+    assert classifier([prepared])[0].labels[0].label == "class 0"
 
 
-@pytest.mark.parametrize("precision", CHOICES)
-def test_a_model_of_linear_layers_alone(precision: Precision) -> None:
-    classifier = load("torchhub:owner/repo:v1.0#linear", replace(CPU, precision=precision))
-    prepared = classifier.prepare(Image.new("RGB", (64, 64), "red"), top=3)  # type: ignore[attr-defined]
-    assert len(classifier([prepared])[0].labels) == 3  # type: ignore[operator]
+def test_a_model_of_linear_layers_alone_in_every_precision() -> None:
+    files = find("torchhub:owner/repo:v1.0#linear")
+    for precision in CHOICES:
+        classifier = load_classifier(files, replace(CPU, precision=precision))
+        prepared = classifier.prepare(Image.new("RGB", (64, 64), "red"), top=3)
+        assert len(classifier([prepared])[0].labels) == 3
 
 
 def test_nothing_runs_of_a_repository_that_is_not_trusted(github: LoopbackHub) -> None:
@@ -120,17 +126,27 @@ def test_nothing_runs_of_a_repository_that_is_not_trusted(github: LoopbackHub) -
     assert github.requests == []
 
 
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("v1.0#no_classifier", "it is no image classifier"),
-        ("v1.0#broken", "BadZipFile: File is not a zip file"),
-        ("v1.0#asserting", "AssertionError: no weights here"),
-        ("v1.0#nothing", "Cannot find callable nothing"),
-        ("v9#bright", "404"),
-    ],
-)
-def test_what_can_not_be_loaded_is_told(text: str, why: str) -> None:
+@pytest.mark.parametrize(("text", "why"), [("v1.0#broken", "BadZipFile: File is not a zip file"), ("v9#bright", "404")])
+def test_what_can_not_be_fetched_is_told(text: str, why: str) -> None:
     with pytest.raises(ModelUnavailable) as error:
         load(f"torchhub:owner/repo:{text}")
+    assert why in error.value.values["hint"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("no_classifier", "it is no image classifier"),
+        ("asserting", "AssertionError: no weights here"),
+        ("nothing", "Cannot find callable nothing"),
+    ],
+)
+def test_what_can_not_be_loaded_is_told(entry: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the process that fetches does it, but in this one: importing torch takes seconds."""
+    import torch
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", torch.hub.download_url_to_file)  # which is replaced
+    reference = parse_reference(f"torchhub:owner/repo:v1.0#{entry}")
+    with pytest.raises(ModelUnavailable) as error:
+        fetch_from_torch_here(reference, ClassifyPipeline.accepts, ("owner/repo",), lambda *_: None)
     assert why in error.value.values["hint"]

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from bot.inference import builder_facts
@@ -46,7 +47,14 @@ def pretend_servers(
     site = folder / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(_SITE.format(urls=dict(urls or {}), files=hub.files_url), encoding="utf-8")
-    read = builder_facts._constant
+    read, send = builder_facts._constant, httpx2.Client.send
+
+    def sent_here(client: httpx2.Client, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        if request.url.host == "github.com":
+            request.url = httpx2.URL(str(request.url).replace("https://github.com", hub.files_url))
+        return send(client, request, **options)
+
+    monkeypatch.setattr(httpx2.Client, "send", sent_here)
     monkeypatch.setattr(builder_facts, "_constant", lambda node: (urls or {}).get(read(node), read(node)))
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), str(ROOT)]))
