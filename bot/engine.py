@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from bot.config import QueueSettings
 from bot.errors import JobCancelled, Refused, UserError
 from bot.inference.pipeline import Request, Result
+from bot.inference.reference import parse_reference
 from bot.inference.settings import TaskSettings
 from bot.jobs.admission import Admission
 from bot.jobs.dispatcher import MAX_ATTEMPTS, Dispatcher
@@ -164,7 +165,7 @@ class Engine:
         if job.attempts >= MAX_ATTEMPTS:
             return UserError(_CRASHED)
         settings = self.tasks[job.task]
-        if not set(job.request.models).issubset(settings.references):
+        if not set(map(_repository, job.request.models)).issubset(map(_repository, settings.references)):
             return UserError(_GONE)
         try:
             settings.check(job.request)
@@ -191,6 +192,12 @@ class Engine:
             if self._dispatcher.learned:
                 self._dispatcher.learned = False
                 self.store.keep(_ESTIMATES, self.estimator.seconds_per_unit)
+
+
+def _repository(reference: str) -> tuple[str, str]:
+    """Return what a reference names, whatever its revision: a host who pins another one takes back no job."""
+    parsed = parse_reference(reference)
+    return parsed.scheme, parsed.name
 
 
 _GONE = "The model of this job isn't offered here any more. Send it again with another one."

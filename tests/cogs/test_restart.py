@@ -82,6 +82,19 @@ async def test_a_job_whose_model_has_gone_meanwhile_is_not_run(
     assert second.batches == []
 
 
+@pytest.mark.parametrize("config", [{"sentiment": {"models": ["hf:org/film-reviews@old"]}}])
+async def test_a_job_outlives_another_pin_of_its_model(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives
+) -> None:
+    device.hold()
+    await alice.slash(channel, "sentiment", text="x")
+    lives.settings = parse_settings(MODELS | {"sentiment": {"models": ["hf:org/film-reviews@new"]}})
+    second = FakeDevice()
+    await lives.again(env, second)
+    await env.settle()
+    assert [request.model for request in second.requests] == ["hf:org/film-reviews@old"]
+
+
 async def test_a_job_beyond_the_limits_of_now_is_not_run(
     alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, lives: Lives
 ) -> None:
