@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from bot.bot import Bot
 from bot.jobs.job import Job, JobState
 from bot.live import show_progress
 from bot.posting import Posting
@@ -60,3 +61,9 @@ async def test_what_may_be_quick_is_given_a_moment(status: dict[str, Any]) -> No
     job = sample_job()
     job.update(**status)
     assert await _shown_at_once(job) == []
+
+
+async def test_progress_that_comes_after_the_end_is_not_shown(bot: Bot) -> None:
+    job = sample_job()  # it has no address: showing something would fail
+    job.finish(JobState.CANCELLED)
+    assert await Posting(bot, job).progress("step 1 of 4")
