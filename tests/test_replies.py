@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +10,9 @@ from typing import Any
 
 from simcord import ChannelHandle, Env, MemberActor
 
+from bot.bot import Bot
 from bot.engine import Engine
+from bot.inference.pipeline import Request
 from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, Picture
 from bot.jobs.job import JobState
 from tests.fakes.answers import answer, png
@@ -223,6 +226,26 @@ async def test_a_picture_within_the_upload_limit_stays_as_it_is(
     result = await alice.slash(channel, "imagine", **CAT)
     assert message(result).content == ""
     assert await message(result).attachments[0].read() == picture.pictures[0].png
+
+
+async def test_only_some_pictures_are_downloaded_at_a_time(bot: Bot) -> None:
+    begun: list[int] = []
+    arrived = asyncio.Event()
+
+    async def download(number: int) -> Request:
+        begun.append(number)
+        await arrived.wait()
+        return ImagineRequest(model="m", prompt="a cat", seed=number)
+
+    async with asyncio.TaskGroup() as group:
+        building = [group.create_task(bot.replies._in_turn(download(n))) for n in range(40)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert begun == list(range(16))
+        arrived.set()
+    assert [task.result() for task in building] == [
+        ImagineRequest(model="m", prompt="a cat", seed=n) for n in range(40)
+    ]
 
 
 def _noise() -> ImagineResult:
