@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import discord
+from discord import app_commands
 from discord.ext import commands
 
 import cogs
@@ -59,10 +60,11 @@ class Bot(commands.AutoShardedBot):
             allowed_mentions=discord.AllowedMentions.none(),
             max_messages=None,
             tree_cls=Tree,
-            allowed_installs=discord.app_commands.AppInstallationType(guild=True, user=False),
-            allowed_contexts=discord.app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
             shard_count=shard_count,
         )
+        if not settings.discord.guilds:  # Discord knows both of commands that are registered everywhere only
+            self.tree.allowed_installs = app_commands.AppInstallationType(guild=True, user=False)
+            self.tree.allowed_contexts = app_commands.AppCommandContext(guild=True, dm_channel=True)
         self.engine = engine
         self.store = store or engine.store
         self.settings = settings

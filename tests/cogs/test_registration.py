@@ -72,6 +72,7 @@ async def test_in_the_configured_servers(bot: Bot) -> None:
     async with simulated(env):
         first, second = commands(env)
         assert {command["name"] for command in first} == {command["name"] for command in second}
+        assert {(command["contexts"], command["integration_types"]) for command in first} == {(None, None)}
         for guild in guilds:
             alice = guild.add_member(env.create_user("alice"))
             result = await alice.slash(guild.create_text_channel("general"), "sentiment", text="I love this")
