@@ -15,6 +15,7 @@ from bot.config import parse_settings
 from bot.errors import ModelUnavailable
 from bot.fetch_ahead import FetchAhead, default_models
 from bot.inference.accepts import ANYTHING, Accepts
+from tests.fakes.waiting import until
 from tests.inference.finding import hub_environment
 from tests.inference.loopback_hub import LoopbackHub, serve_hub
 from tests.inference.tiny_models import tiny_sentiment
@@ -81,10 +82,9 @@ async def test_how_far_each_model_is_is_told_and_logged(
 
 async def test_a_stop_waits_for_no_download(hub: LoopbackHub, tmp_path: Path) -> None:
     hub.slow_s = 5.0
-    async with asyncio.timeout(20), FetchAhead(wanted("hf:org/slow@main"), lambda _shares: None, print) as ahead:
+    async with FetchAhead(wanted("hf:org/slow@main"), lambda _shares: None, print) as ahead:
         ahead.start()
-        while not any(LARGE in request for request in hub.requests):  # noqa: ASYNC110 - they come in other threads
-            await asyncio.sleep(0.05)
+        await until(lambda: any(LARGE in request for request in hub.requests), within_s=20)
     await asyncio.to_thread(ahead._threads.shutdown)
     assert not list((tmp_path / "home").rglob(LARGE))
 

@@ -13,6 +13,7 @@ import pytest
 from bot.config import Settings, parse_settings
 from bot.errors import JobCancelled, ModelUnavailable
 from bot.pulls import Pull, Pulls
+from tests.fakes.waiting import until
 from tests.inference.finding import TOKEN, hub_environment
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
 from tests.inference.tiny_models import tiny_sentiment
@@ -81,13 +82,14 @@ async def test_a_gated_model_and_a_cancelled_download(hub: LoopbackHub, pulls: P
 
 async def test_no_process_stays_behind(hub: LoopbackHub, settings: Settings) -> None:
     hub.faults.append(Fault("org/sentiment", 429, {"Retry_After": "60"}))
-    pulls = Pulls(settings)
+    pulls, others = Pulls(settings), set(psutil.Process().children())
+
+    def fetching() -> set[psutil.Process]:
+        return set(psutil.Process().children()) - others
+
     pull = pulls.start(FINE)
-    async with asyncio.timeout(30):
-        while not (fetching := psutil.Process().children()):  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.05)
-        assert len(fetching) == 1, "the bot only listens"
-        pulls.close()
-        await ended(pull)
-        while psutil.Process().children():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await until(fetching, within_s=30)
+    assert len(fetching()) == 1, "the bot only listens"
+    pulls.close()
+    await ended(pull)
+    await until(lambda: not fetching(), within_s=30)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -21,6 +20,7 @@ from bot.jobs.store import Store
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import edits, embed
 from tests.fakes.simulation import make_engine
+from tests.fakes.waiting import until
 
 
 @pytest.fixture
@@ -79,7 +79,5 @@ async def test_the_queue_tells_when_a_job_starts(
 
 async def wait_for_edit(env: Env, number: int) -> Mapping[str, Any]:
     """Wait until the bot has edited that often; return the last edit."""
-    async with asyncio.timeout(20):
-        while len(found := edits(env)) < number:  # noqa: ASYNC110 - nothing tells of an edit
-            await asyncio.sleep(0.05)
-    return found[number - 1]
+    await until(lambda: len(edits(env)) >= number, within_s=20)
+    return edits(env)[number - 1]

@@ -14,6 +14,7 @@ from simcord.builders import ChannelHandle
 
 from bot.bot import Bot
 from bot.demo.page import LivePage
+from tests.fakes.waiting import until
 
 
 @pytest.fixture
@@ -52,9 +53,7 @@ async def test_what_the_bot_posts_is_published_soon(
 ) -> None:
     page = preview._open_page(alice.id, None)
     await bot.get_partial_messageable(channel.id).send("Hello.")
-    async with asyncio.timeout(30):
-        while "Hello." not in str(page.snapshot["messages"]):  # noqa: ASYNC110 - nothing tells of a publication
-            await asyncio.sleep(0.05)
+    await until(lambda: "Hello." in str(page.snapshot["messages"]), within_s=30)
 
 
 async def test_the_clock_tells_the_present(env: Env, preview: Preview, alice: MemberActor) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from bot.inference.hub import find_model, is_here
 from bot.inference.models import ModelCache
 from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier
 from bot.inference.reference import parse_reference
+from tests.fakes.waiting import until
 from tests.inference.finding import hub_environment
 from tests.inference.line import CPU
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
@@ -134,8 +134,7 @@ async def test_the_defaults_are_fetched_at_the_start_with_their_shares(hub: Loop
     models = dict.fromkeys([SHUFFLENET, SCALED], ClassifyPipeline.accepts)
     async with FetchAhead(models, lambda shares: told.append(dict(shares)), print, TRUSTED) as ahead:
         ahead.start()
-        while told[-1]:  # noqa: ASYNC110 - the last call tells of none
-            await asyncio.sleep(0.1)
+        await until(lambda: not told[-1], within_s=60)
     assert all(is_here(text) for text in models)
     for text in models:
         assert len({shares[text] for shares in told if 0 < shares.get(text, 0.0) < 1}) > 1

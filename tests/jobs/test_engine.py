@@ -17,6 +17,7 @@ from bot.inference.pipelines.sentiment import SentimentResult
 from bot.jobs.job import Job, JobState, Requester
 from bot.jobs.sql_store import SqlStore
 from tests.fakes.executor import FakeDevice
+from tests.fakes.waiting import until
 from tests.jobs.engines import ALICE, BOB, ask, make_engine, request
 
 
@@ -277,6 +278,10 @@ async def test_a_job_is_not_to_blame_for_a_kill_before_it_began(tmp_path: Path) 
     await again.close()
 
 
+async def begun(job: Job) -> None:
+    await until(lambda: job.attempts, every_s=0)
+
+
 async def test_a_job_is_not_to_blame_for_a_kill_during_a_stop(tmp_path: Path) -> None:
     for _ in range(4):
         device = FakeDevice()
@@ -284,8 +289,7 @@ async def test_a_job_is_not_to_blame_for_a_kill_during_a_stop(tmp_path: Path) ->
         engine = make_engine(device, store=sqlite(tmp_path), shutdown_grace_s=60.0)
         recovered = await engine.start()
         job = recovered[0] if recovered else await ask(engine)
-        while not job.attempts:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0)
+        await begun(job)
         stopping = asyncio.create_task(engine.close())
         await asyncio.sleep(0)
         await engine.store.close()  # as good as a kill: nothing is written from here on

@@ -29,6 +29,7 @@ from bot.jobs.job import Job, JobState, Requester
 from bot.jobs.local import LocalDevice, LocalExecutor
 from bot.jobs.store import NoStore
 from bot.jobs.worker_process import WorkerProcess
+from tests.fakes.waiting import until
 from tests.inference.tiny_models import tiny_classifier, tiny_sentiment
 from tests.inference.tiny_vision import tiny_git
 
@@ -69,9 +70,7 @@ async def test_models_that_were_unloaded_in_idle_time_are_cold(tiny: str) -> Non
         job = await engine.submit("sentiment", SentimentRequest(model=tiny, text="fine"), ALICE)
         await job.outcome()
         assert engine.models == {tiny: None}
-        async with asyncio.timeout(60):
-            while engine.models:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.01)
+        await until(lambda: not engine.models, within_s=60)
     finally:
         await engine.close()
 
@@ -84,9 +83,7 @@ def device_of(engine: Engine) -> LocalDevice:
 
 async def reported(device: LocalDevice) -> None:
     """Wait for the report on the first batch, which comes after its answers and says what is loaded."""
-    async with asyncio.timeout(60):
-        while not device.loaded:  # noqa: ASYNC110 - nothing tells of reports
-            await asyncio.sleep(0.01)
+    await until(lambda: device.loaded, within_s=60)
 
 
 async def start_picture(engine: Engine, steps: int = LONG) -> Job:
@@ -224,8 +221,7 @@ async def test_a_hanging_worker_is_restarted(tiny: str, caplog: pytest.LogCaptur
     assert hanging is not None
     os.kill(hanging, signal.SIGSTOP)
     job = await engine.submit("sentiment", SentimentRequest(model=tiny, text="bad"), ALICE)
-    while device.pid in (hanging, None):  # noqa: ASYNC110 - nothing tells of lives
-        await asyncio.sleep(0.05)
+    await until(lambda: device.pid not in (hanging, None), within_s=60)
     device._job_timeout_s = 600.0  # loading the model may take longer than the second that was enough to test
     assert isinstance(await job.outcome(), SentimentResult)
     assert [message for message in caplog.messages if "was silent" in message] == [
@@ -252,8 +248,7 @@ async def test_a_device_that_cannot_be_opened_leaves_the_jobs_to_another(
     broken = engine.executor.devices[0]
     text = SentimentRequest(model=tiny, text="good")
     jobs = [await engine.submit("sentiment", text, ALICE) for _ in range(4)]
-    while not broken.in_doubt:  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(0.01)
+    await until(lambda: broken.in_doubt, within_s=60)
     jobs += [await engine.submit("sentiment", text, ALICE) for _ in range(4)]
     await asyncio.gather(*(job.outcome() for job in jobs))
     assert {job.attempts for job in jobs} == {1}
@@ -275,8 +270,7 @@ async def test_a_worker_is_started_at_last_when_the_machine_has_room_again(
     monkeypatch.setattr("bot.jobs.local._FIRST_BACKOFF_S", 0.01)
     monkeypatch.setattr(LocalDevice, "start", start_with_room)
     os.kill(device.pid or 0, signal.SIGKILL)
-    while device.pid is not None:  # noqa: ASYNC110 - nothing tells of deaths
-        await asyncio.sleep(0.01)
+    await until(lambda: device.pid is None, within_s=60)
     job = await engine.submit("sentiment", text, ALICE)
     assert isinstance(await job.outcome(), SentimentResult)
     assert len([message for message in caplog.messages if "can be started" in message]) == 2
