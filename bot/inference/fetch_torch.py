@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,23 @@ _AGAIN = "It can't be fetched ({why}). 1. Check this machine's network, and whet
 
 def fetch_from_torch(reference: ModelReference, accepts: Accepts, trusted: Container[str], on_fetch: OnFetch) -> None:
     """Fetch a model that isn't here, in a process of its own; raise ModelUnavailable. It runs no code of others."""
-    if not fetched_file(reference, accepts, trusted).is_file():
+    if not is_fetched(reference, accepts, trusted):
         fetch_apart(reference, accepts, on_fetch, trusted)
 
 
-def fetched_file(reference: ModelReference, accepts: Accepts, trusted: Container[str]) -> Path:
+def is_fetched(reference: ModelReference, accepts: Accepts, trusted: Container[str]) -> bool:
+    """Say whether a model is here; raise ModelUnavailable for one that can't be used."""
+    file = _fetched_file(reference, accepts, trusted)
+    return file.is_file() and all(weights.is_file() for weights in _noted(reference, file))
+
+
+def _noted(reference: ModelReference, file: Path) -> list[Path]:
+    """Return the weights that came with a PyTorch Hub repository, as the file says that tells of it."""
+    is_note = reference.scheme == "torchhub" and file.is_file()
+    return [Path(line) for line in file.read_text(encoding="utf-8").splitlines()] if is_note else []
+
+
+def _fetched_file(reference: ModelReference, accepts: Accepts, trusted: Container[str]) -> Path:
     """Return the file that is there when a model is fetched; raise ModelUnavailable for one that can't be used."""
     accepts.check(reference, {})
     if reference.scheme == "torchhub":
@@ -48,11 +60,13 @@ def fetch_from_torch_here(
     reference: ModelReference, accepts: Accepts, trusted: Container[str], on_files: OnFiles
 ) -> Path:
     """Fetch a model in this process, which runs the code of a PyTorch Hub repository; raise ModelUnavailable."""
-    file = fetched_file(reference, accepts, trusted)
-    if not file.is_file() and reference.scheme == "torchhub":
-        _fetch_repository(reference, on_files)
-        file.touch()
-    elif not file.is_file():
+    file = _fetched_file(reference, accepts, trusted)
+    if is_fetched(reference, accepts, trusted):
+        return file
+    if reference.scheme == "torchhub":
+        weights = [*_noted(reference, file), *_fetch_repository(reference, on_files)]
+        file.write_text("\n".join(map(str, dict.fromkeys(weights))), encoding="utf-8")
+    else:
         _fetch_weights(reference, file, on_files)
     return file
 
@@ -66,12 +80,19 @@ def _fetch_weights(reference: ModelReference, file: Path, on_files: OnFiles) -> 
         raise unavailable(reference, _AGAIN.format(why=brief(error)), reason=type(error).__name__) from error
 
 
-def _fetch_repository(reference: ModelReference, on_files: OnFiles) -> None:
-    """Let torch.hub load a model, and see what it fetches for that: its own download tells nobody how far it is."""
+def _fetch_repository(reference: ModelReference, on_files: OnFiles) -> list[Path]:
+    """Let torch.hub load a model, and return the weights that it fetches: its own download tells nobody of them."""
     import torch
 
-    torch.hub.download_url_to_file = partial(_download, on_files)
+    weights: list[Path] = []
+
+    def on_weights(files: Mapping[Path, int], pattern: Path) -> None:
+        weights.extend(files)
+        on_files(files, pattern)
+
+    torch.hub.download_url_to_file = partial(_download, on_weights)
     load_hub_classifier(reference)
+    return weights
 
 
 def _download(on_files: OnFiles, url: str, dst: str, hash_prefix: str | None = None, **_progress: Any) -> None:

@@ -14,7 +14,7 @@ from bot.inference.accepts import ANYTHING, FOLDERS, Accepts
 from bot.inference.access import NO_SAFETENSORS, unavailable
 from bot.inference.fetch import cached, fetch, read_config
 from bot.inference.fetch_process import OnFetch
-from bot.inference.fetch_torch import fetch_from_torch, fetched_file
+from bot.inference.fetch_torch import fetch_from_torch, is_fetched
 from bot.inference.json_files import read_json
 from bot.inference.reference import ModelReference, parse_reference, shown_model
 
@@ -97,7 +97,7 @@ def is_here(text: str) -> bool:
     if reference.scheme in FOLDERS:
         return local_folder(reference) is not None
     with contextlib.suppress(ModelUnavailable):
-        return fetched_file(reference, ANYTHING, (reference.name,)).is_file()
+        return is_fetched(reference, ANYTHING, (reference.name,))
     return False
 
 

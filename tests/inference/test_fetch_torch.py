@@ -96,6 +96,17 @@ def test_a_download_that_was_stopped_goes_on(hub: LoopbackHub) -> None:
     assert file.is_file()
 
 
+@pytest.mark.usefixtures("hub")
+def test_weights_that_were_removed_are_noticed_and_fetched_again(tmp_path: Path) -> None:
+    find_model(SCALED, trusted=TRUSTED)
+    (weights,) = (tmp_path / "torch").rglob("scaled*.pth")
+    weights.unlink()
+    assert not is_here(SCALED)
+    find_model(SCALED, trusted=TRUSTED)
+    assert weights.is_file()
+    assert is_here(SCALED)
+
+
 DAMAGED = Fault(".pth", damaged=True), "arrived damaged"
 CUT = Fault(".pth", cut_after=100), "ConnectionError: peer closed"
 GONE = Fault(".pth", 404), "404"
