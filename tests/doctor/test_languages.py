@@ -57,10 +57,13 @@ def test_nothing_is_asked_of_models_that_are_not_here(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("does", "text"), [("raise SystemExit(1)", "can't be asked"), ("import time; time.sleep(60)", "No answer")]
+    ("does", "limit_s", "text"),
+    [("raise SystemExit(1)", 60.0, "can't be asked"), ("import time; time.sleep(60)", 0.2, "No answer")],
 )
-def test_a_process_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, text: str) -> None:
+def test_a_process_that_tells_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, limit_s: float, text: str
+) -> None:
     monkeypatch.setattr(languages, "_TELL", does)
-    monkeypatch.setattr(languages, "_LIMIT_S", 5.0)
+    monkeypatch.setattr(languages, "_LIMIT_S", limit_s)
     (found,) = look({"from": "en", "to": "sv", "model": f"path:{tiny_fsmt(tmp_path / 'fsmt')}"}).values()
     assert text in found.text
