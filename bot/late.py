@@ -69,14 +69,14 @@ class LatePost:
 
     async def _answer_directly(self, answer: Answer) -> None:
         """Send a public answer by direct message, and say so in the interaction's message as far as that works."""
-        text = _("I may not answer here, so I sent the answer by direct message.")
         try:
             await self._put(answer, await self._place(direct=True))
         except discord.Forbidden:
-            text = _("I may not answer here. Ask a moderator to let me send messages, then ask again.")
+            await self._say_instead(
+                _("I may not answer here. Ask a moderator to let me send messages, then ask again.")
+            )
             raise
-        finally:
-            await self._say_instead(text)
+        await self._say_instead(_("I may not answer here, so I sent the answer by direct message."))
 
     async def _put_what_may_be(self, answer: Answer, message: discord.PartialMessage) -> None:
         """Put an answer into its message; as text where the bot may not show it as it is, with what would help."""
