@@ -18,7 +18,6 @@ from bot.config import Settings
 from bot.defaults import Defaults
 from bot.engine import Engine
 from bot.jobs.job import Job
-from bot.jobs.store import Store
 from bot.localised import CommandTexts
 from bot.owners import Owners, owners_of
 from bot.pulls import Pulls
@@ -38,8 +37,8 @@ _EVERYWHERE = 0
 class Bot(commands.AutoShardedBot):
     """Serve Discord.
 
-    `engine` is started and closed by whoever makes the bot; `store` remembers what was registered with Discord (the
-    engine's when left out). `unanswered` are the jobs of the last run that still need an answer.
+    `engine` is started and closed by whoever makes the bot; its store remembers what was registered with Discord.
+    `unanswered` are the jobs of the last run that still need an answer.
     """
 
     tree: Tree
@@ -49,7 +48,6 @@ class Bot(commands.AutoShardedBot):
         *,
         engine: Engine,
         settings: Settings,
-        store: Store | None = None,
         unanswered: Sequence[Job] = (),
         shard_count: int | None = None,
     ) -> None:
@@ -66,7 +64,7 @@ class Bot(commands.AutoShardedBot):
             self.tree.allowed_installs = app_commands.AppInstallationType(guild=True, user=False)
             self.tree.allowed_contexts = app_commands.AppCommandContext(guild=True, dm_channel=True)
         self.engine = engine
-        self.store = store or engine.store
+        self.store = engine.store
         self.settings = settings
         self.turns = Turns()
         self.replies = Replies(self)

@@ -15,6 +15,7 @@ _ADDRESS = re.compile(r"(https?://[\w.-]+(?::\d+)?(?:[/?#][\w./?#=&%+,;:()!'~-]*
 """What can stand in an address without being formatted itself; Discord takes a backslash in one for a part of it."""
 _SPOILER = re.compile(r"\|\|.+?\|\|", re.DOTALL)
 _FILLED, _EMPTY = "▰", "▱"
+_BAR_CELLS, _STEPS_CELLS = 12, 10
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -53,17 +54,17 @@ def quote(text: str, chars: int = QUOTE_CHARS) -> str:
     return "> " + (hide(line) if has_spoiler(text) else with_links(line))
 
 
-def bar(share: float, cells: int = 12) -> str:
+def bar(share: float) -> str:
     """Return a bar for a share from 0 to 1, exact to an eighth of a cell, for use inside code formatting."""
-    eighths = round(min(max(share, 0.0), 1.0) * cells * 8)
+    eighths = round(min(max(share, 0.0), 1.0) * _BAR_CELLS * 8)
     full, rest = divmod(eighths, 8)
-    return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(cells)
+    return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(_BAR_CELLS)
 
 
-def steps_bar(step: int, steps: int, cells: int = 10) -> str:
+def steps_bar(step: int, steps: int) -> str:
     """Return a progress bar."""
-    filled = round(cells * step / steps) if steps else 0
-    return _FILLED * filled + _EMPTY * (cells - filled)
+    filled = round(_STEPS_CELLS * step / steps) if steps else 0
+    return _FILLED * filled + _EMPTY * (_STEPS_CELLS - filled)
 
 
 def score_line(label: str, score: float) -> str:

@@ -38,17 +38,17 @@ class Studio:
         assert isinstance(result, ImagineResult), result
         return result
 
-    def refusal(self, prompt: str = "a cat", **options: Any) -> Exception:
+    def refusal(self, **options: Any) -> Exception:
         """Return the error of one request."""
-        (failure,) = self.outcomes(self.request(prompt, **options))
+        (failure,) = self.outcomes(self.request(**options))
         assert isinstance(failure, Failure), failure
         assert failure.error is not None, failure.traceback
         return failure.error
 
 
-def pixels(result: ImagineResult, number: int = 0) -> bytes:
-    """Return a picture's pixels."""
-    return Image.open(io.BytesIO(result.pictures[number].png)).tobytes()
+def pixels(result: ImagineResult) -> bytes:
+    """Return the first picture's pixels."""
+    return Image.open(io.BytesIO(result.pictures[0].png)).tobytes()
 
 
 def parameters(result: ImagineResult) -> tuple[dict[str, Any], str]:

@@ -17,8 +17,8 @@ from tests.fakes.executor import FakeDevice
 from tests.jobs.engines import ALICE, BOB, ask, make_engine, request
 
 
-async def picture(engine: Engine, requester: Requester = ALICE, steps: int = 20) -> Job:
-    request = ImagineRequest(model="bundled:emoji-sd", prompt="a cat", seed=1, steps=steps)
+async def picture(engine: Engine, requester: Requester = ALICE) -> Job:
+    request = ImagineRequest(model="bundled:emoji-sd", prompt="a cat", seed=1, steps=20)
     return await engine.submit("imagine", request, requester)
 
 
