@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.inference.access import why_not
+from bot.inference.fetch_weights import _source
 from bot.inference.reference import parse_reference
 from tests.inference.finding import TOKEN, find_in_subprocess
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
@@ -62,6 +63,20 @@ def test_the_token_that_was_stored_by_logging_in(hub: LoopbackHub, tmp_path: Pat
     (tmp_path / "token").write_text(TOKEN, encoding="utf-8")
     (found,) = find_in_subprocess(hub, tmp_path, "hf:org/private@main")
     assert "shown" in found
+
+
+@pytest.mark.parametrize(
+    ("location", "gets_it"),
+    [("https://hub.test/x", True), ("http://hub.test/x", False), ("https://files.test/x", False)],
+)
+def test_only_the_hub_itself_gets_the_token_and_only_as_safely_as_before(
+    monkeypatch: pytest.MonkeyPatch, location: str, gets_it: bool
+) -> None:
+    from huggingface_hub import HfFileMetadata
+
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    found = HfFileMetadata(commit_hash=None, etag="a", location=location, size=1, xet_file_data=None)
+    assert ("authorization" in _source("https://hub.test/org/x", found)[1]) is gets_it
 
 
 @pytest.mark.parametrize("token", ["hf_another", f"{TOKEN}\nX", f"{TOKEN}é"])
