@@ -48,6 +48,7 @@ async def env(engine: Engine, settings: Settings) -> AsyncIterator[Env]:
         yield env
 
 
+@pytest.mark.usefixtures("warm_workers")
 async def test_a_picture_that_cannot_be_described_has_its_prompt(alice: MemberActor, channel: ChannelHandle) -> None:
     for seed in (1, 2):
         result = await alice.slash(channel, "imagine", prompt="a cat", steps=2, seed=seed)

@@ -230,7 +230,7 @@ def test_long_cards_and_lists_fit() -> None:
     assert all(len(field.value or "") <= 1_024 for field in shown.fields)
     names = [f"hf:org/{'_' * 90}{number}" for number in range(300)]
     tasks = [*parse_settings({}).tasks, "detect", "describe", "more"]
-    adapters = [ListedAdapter("_" * 40, names[0], names[:-1])] * 300
+    adapters = [ListedAdapter("_" * 40, names[0], names[:-1])] * 20
     listed = models_embed(
         dict.fromkeys(tasks, names), defaults=dict.fromkeys(tasks, names[200]), now={names[200]: 0.5}, missing=names,
         adapters={"imagine": adapters},
