@@ -39,7 +39,7 @@ def main() -> None:
     device = Device("cpu", parser.parse_args().threads, precision="auto")
     device.open()
     logging.basicConfig(format="%(message)s")
-    logging.getLogger("bot.inference.precision").setLevel(logging.INFO)
+    logging.getLogger("bot.inference.precision.choice").setLevel(logging.INFO)
     with tempfile.TemporaryDirectory() as folder:
         loaders = _loaders(Path(folder))
         os.environ[CACHE_VARIABLE] = folder

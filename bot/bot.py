@@ -14,6 +14,8 @@ from discord import app_commands
 from discord.ext import commands
 
 import cogs
+from bot.answering.replies import Replies
+from bot.answering.turns import Turns
 from bot.config import Settings
 from bot.defaults import Defaults
 from bot.engine import Engine
@@ -21,9 +23,7 @@ from bot.jobs.job import Job
 from bot.localised import CommandTexts
 from bot.owners import Owners, owners_of
 from bot.pulls import Pulls
-from bot.replies import Replies
 from bot.tree import Tree
-from bot.turns import Turns
 from bot.views.cancel import CancelButton
 from bot.views.job_menu import JobMenu
 from bot.views.pull import StopButton

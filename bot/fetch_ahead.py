@@ -13,7 +13,7 @@ from typing import Self
 from bot.config import Settings
 from bot.errors import JobCancelled, ModelUnavailable
 from bot.inference.accepts import Accepts
-from bot.inference.fetch_process import fetch_apart
+from bot.inference.hubs.fetch_process import fetch_apart
 from bot.inference.reference import parse_reference
 from bot.inference.registry import TASKS
 

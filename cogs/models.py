@@ -12,8 +12,8 @@ from discord.ext import commands
 
 from bot.bot import Bot
 from bot.errors import BadInput, UserError, some
-from bot.inference.cards import local_card
 from bot.inference.hub import is_here
+from bot.inference.hubs.cards import local_card
 from bot.inference.reference import parse_reference
 from bot.texts import translate as _
 from bot.views.model_card import card_embed

@@ -11,8 +11,8 @@ from discord.ext import commands
 from bot.bot import Bot
 from bot.clicked import text_of
 from bot.errors import BadInput
-from bot.inference.languages import language_code, language_name, read_language
 from bot.inference.pipelines.translate import TranslateSettings
+from bot.inference.translation.languages import language_code, language_name, read_language
 from bot.views.models import matching, model_choices
 from bot.views.translate import translate_answer
 

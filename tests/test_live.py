@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from bot.answering.live import show_progress
+from bot.answering.posting import Posting
 from bot.bot import Bot
 from bot.jobs.job import Job, JobState
-from bot.live import show_progress
-from bot.posting import Posting
 from tests.jobs.samples import sample_job
 
 

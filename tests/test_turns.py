@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.turns import Turns
+from bot.answering.turns import Turns
 
 
 async def test_a_newcomer_overtakes_those_who_wait_for_their_turn() -> None:

@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.cli.plain import harmless
-from bot.inference.languages import language_name
 from bot.inference.pipelines.classify import ClassifyResult
 from bot.inference.pipelines.describe import DescribeResult
 from bot.inference.pipelines.detect import DetectResult
 from bot.inference.pipelines.imagine import ImagineResult
 from bot.inference.pipelines.sentiment import SentimentResult
 from bot.inference.pipelines.translate import TranslateResult
+from bot.inference.translation.languages import language_name
 from bot.jobs.job import Job
 from bot.texts import translate as _
 

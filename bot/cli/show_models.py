@@ -12,8 +12,8 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
-from bot.inference.cards import Card
 from bot.inference.device import Device
+from bot.inference.hubs.cards import Card
 from bot.inference.reference import parse_reference, shown_model
 from bot.inference.sizes import for_people
 from bot.texts import translate as _

@@ -14,10 +14,10 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from simcord import Env
 
+from bot.answering.replies import Waiting
 from bot.engine import Engine
 from bot.inference.pipeline import Request
 from bot.jobs.job import Job, Requester
-from bot.replies import Waiting
 
 Args = ParamSpec("Args")
 T = TypeVar("T")

@@ -21,7 +21,7 @@ from bot.doctor.on_discord import check_discord
 from bot.doctor.on_hub import check_hub_token
 from bot.errors import ConfigError, UserError
 from bot.heartbeat import is_connected
-from bot.inference.hub_client import hub_token
+from bot.inference.hubs.client import hub_token
 from bot.inference.pipelines.translate import TranslateSettings
 from bot.inference.registry import configured
 from bot.jobs.sql_store import SqlStore

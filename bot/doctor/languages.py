@@ -9,8 +9,8 @@ from asyncio.subprocess import DEVNULL, PIPE
 
 from bot.doctor.check import Check
 from bot.errors import ModelUnavailable, brief
-from bot.inference.fetch import read_config
 from bot.inference.hub import local_folder
+from bot.inference.hubs.fetch import read_config
 from bot.inference.pipelines.translate import TranslatePipeline, TranslateSettings
 from bot.inference.reference import parse_reference
 from bot.inference.translation.families import read_steering

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from bot.config import DeviceSettings
 from bot.doctor.check import Check, in_thread
-from bot.inference.cards import Card
 from bot.inference.device import Device
-from bot.inference.hub_cache import free_bytes
+from bot.inference.hubs.cache import free_bytes
+from bot.inference.hubs.cards import Card
 from bot.inference.sizes import for_people
-from bot.inference.source import package_source
+from bot.inference.sources.source import package_source
 
 _TORCH_LIMIT_S = 60.0
 _OPEN = "import sys; from bot.inference.device import Device; Device(sys.argv[1]).open()"

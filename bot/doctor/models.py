@@ -9,10 +9,10 @@ from functools import partial
 from bot.doctor.check import Check, failed, in_thread
 from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import Accepts
-from bot.inference.cards import Card, hub_card, local_card
+from bot.inference.hubs.cards import Card, hub_card, local_card
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.sizes import for_people
-from bot.inference.torchhub import check_trusted
+from bot.inference.sources.torchhub import check_trusted
 
 _ANOTHER = "Name another model in the configuration."
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.inference.access import unavailable
+from bot.inference.hubs.access import unavailable
 from bot.inference.reference import FORMS, ModelReference
 
 FOLDERS = frozenset({"hf", "path", "bundled"})

@@ -28,7 +28,8 @@ class Device:
 
     `threads` is the number of CPU threads for arithmetic, `memory_budget_bytes` what its models may take together;
     None leaves both to the machine. `precision` is how finely models compute: a GPU takes fp16 for "auto", and for
-    what it doesn't know; on the CPU "auto" measures (`bot.inference.precision`). `workers` share the device's memory.
+    what it doesn't know; on the CPU "auto" measures (`bot.inference.precision.choice`). `workers` share the device's
+    memory.
     """
 
     name: str

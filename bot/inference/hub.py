@@ -11,10 +11,10 @@ from typing import Any
 from bot.bundled.catalog import bundled_path
 from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import ANYTHING, FOLDERS, Accepts
-from bot.inference.access import NO_SAFETENSORS, unavailable
-from bot.inference.fetch import cached, fetch, read_config
-from bot.inference.fetch_process import OnFetch
-from bot.inference.fetch_torch import fetch_from_torch, is_fetched
+from bot.inference.hubs.access import NO_SAFETENSORS, unavailable
+from bot.inference.hubs.fetch import cached, fetch, read_config
+from bot.inference.hubs.fetch_process import OnFetch
+from bot.inference.hubs.fetch_torch import fetch_from_torch, is_fetched
 from bot.inference.json_files import read_json
 from bot.inference.reference import ModelReference, parse_reference, shown_model
 

@@ -12,7 +12,7 @@ from bot.errors import ModelUnavailable, UserError, brief
 from bot.inference.collector import no_collection
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
-from bot.inference.precision import measuring
+from bot.inference.precision.choice import measuring
 
 Loader = Callable[[ModelFiles, Device], Any]
 Meanwhile = Callable[[], float]

@@ -12,10 +12,10 @@ from typing import Any
 
 from bot.inference.accepts import ANYTHING, Accepts
 from bot.inference.device import Device
-from bot.inference.fetch_process import OnFetch
 from bot.inference.hub import ModelFiles, find_model
+from bot.inference.hubs.fetch_process import OnFetch
+from bot.inference.hubs.missing import MissingModels
 from bot.inference.loading import Aside, Loader, Meanwhile, load
-from bot.inference.missing import MissingModels
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from bot.inference.inbox import Inbox
 from bot.inference.messages import Event, Hello, Run, Stop, Unloaded
 from bot.inference.models import ModelCache
 from bot.inference.pipeline import Pipeline
-from bot.inference.precision import wait_for_measuring
+from bot.inference.precision.choice import wait_for_measuring
 from bot.inference.registry import TASKS
 from bot.inference.settings import TaskSettings
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import discord
 
-from bot.inference.boxes import Box
+from bot.inference.pipelines.boxes import Box
 from bot.inference.pipelines.detect import DetectRequest, DetectResult
 from bot.texts import translate as _
 from bot.views.answer import Answer, File

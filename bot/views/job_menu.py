@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from bot.address import Address
+from bot.answering.address import Address
 from bot.errors import UserError
 from bot.jobs.job import Job
 from bot.texts import translate as _

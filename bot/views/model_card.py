@@ -6,7 +6,7 @@ import re
 
 import discord
 
-from bot.inference.cards import Card
+from bot.inference.hubs.cards import Card
 from bot.inference.reference import shown_model
 from bot.texts import translate as _
 from bot.views.text import cut, plain

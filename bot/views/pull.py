@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
+from bot.answering.posting import EDIT_EVERY_S
 from bot.errors import JobCancelled, UserError
-from bot.posting import EDIT_EVERY_S
 from bot.pulls import Pull
 from bot.texts import translate as _
 from bot.texts import use_locale

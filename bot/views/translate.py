@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import discord
 
-from bot.inference.languages import language_name
 from bot.inference.pipelines.translate import TranslateRequest, TranslateResult
+from bot.inference.translation.languages import language_name
 from bot.texts import translate as _
 from bot.views.answer import Answer, File
 from bot.views.text import cut, has_spoiler, hide, quote, with_links

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
-from bot.inference.boxes import Box
+from bot.inference.pipelines.boxes import Box
 from bot.inference.pipelines.detect import DetectRequest, DetectResult
 from bot.views.detect import detect_answer
 from tests.fakes.answers import png

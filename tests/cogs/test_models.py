@@ -9,8 +9,8 @@ import pytest
 from simcord import ChannelHandle, MemberActor
 
 from bot.config import parse_settings
-from bot.inference.cards import Card
-from bot.inference.weights import Weights
+from bot.inference.hubs.cards import Card
+from bot.inference.hubs.weights import Weights
 from bot.views.model_card import card_embed, section_about
 from bot.views.model_list import ListedAdapter, models_embed
 from tests.fakes.executor import FakeDevice

@@ -14,7 +14,7 @@ from simcord import ChannelHandle, Env, MemberActor, UserHandle
 from bot.bot import Bot
 from bot.engine import Engine
 from bot.errors import ModelUnavailable
-from bot.inference.access import unavailable
+from bot.inference.hubs.access import unavailable
 from bot.inference.pipeline import Failure
 from bot.inference.reference import parse_reference
 from bot.owners import owners_of

@@ -13,7 +13,7 @@ from bot.bot import Bot
 from bot.config import Settings
 from bot.errors import JobCancelled
 from bot.inference.accepts import ADAPTERS, Accepts
-from bot.inference.access import unavailable
+from bot.inference.hubs.access import unavailable
 from bot.inference.reference import parse_reference
 from bot.inference.registry import TASKS
 from bot.pulls import Pull

@@ -156,7 +156,7 @@ async def test_the_language_is_remembered(
     device.hold()
     result = await alice.slash(channel, "imagine", prompt="a cat")
     seen: list[str] = []
-    monkeypatch.setattr("bot.replies.use_locale", seen.append)
+    monkeypatch.setattr("bot.answering.replies.use_locale", seen.append)
     await lives.again(env, FakeDevice())
     assert embed(result).description == "> a cat"
     assert seen == ["pt-BR"]

@@ -8,9 +8,9 @@ import pytest
 
 from bot.config import parse_settings
 from bot.doctor.machine import check_device, check_disk, check_torch, open_devices
-from bot.inference.cards import Card
 from bot.inference.device import Device, _gpu_memory_bytes
-from bot.inference.weights import Weights
+from bot.inference.hubs.cards import Card
+from bot.inference.hubs.weights import Weights
 
 GIB = 1 << 30
 _SMI = """#!/bin/sh

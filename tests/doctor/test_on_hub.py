@@ -19,8 +19,8 @@ from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_senti
 Found = dict[str, dict[str, Any]]
 _NAMES = ("sentiment@main", "gated", "private", "nothing", "sentiment@v9", "pickled", "classifier")
 _IMPATIENT = """
-import bot.doctor.check, bot.inference.cards
-bot.inference.cards._TIMEOUT_S = 2.0
+import bot.doctor.check, bot.inference.hubs.cards
+bot.inference.hubs.cards._TIMEOUT_S = 2.0
 bot.doctor.check.LIMIT_S = 4.0
 from bot.__main__ import main
 main()

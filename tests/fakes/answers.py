@@ -6,8 +6,8 @@ import io
 from functools import singledispatch
 from typing import Any
 
-from bot.inference.boxes import Box
 from bot.inference.pipeline import Request, Result
+from bot.inference.pipelines.boxes import Box
 from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, Label
 from bot.inference.pipelines.describe import DescribeRequest, DescribeResult
 from bot.inference.pipelines.detect import DetectRequest, DetectResult

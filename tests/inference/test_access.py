@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.inference.access import why_not
-from bot.inference.fetch_weights import _source
+from bot.inference.hubs.access import why_not
+from bot.inference.hubs.fetch_weights import _source
 from bot.inference.reference import parse_reference
 from tests.inference.finding import TOKEN, find_in_subprocess
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from PIL import Image, ImageChops
 
-from bot.inference.boxes import Box, _Drawing, _overlap, draw_boxes
+from bot.inference.pipelines.boxes import Box, _Drawing, _overlap, draw_boxes
 
 GREY = (128, 128, 128)
 ORANGE, BLUE = (0xE6, 0x9F, 0x00), (0x56, 0xB4, 0xE9)

@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 from bot.errors import JobCancelled, ModelUnavailable
-from bot.inference import fetch_process
 from bot.inference.accepts import ANYTHING
-from bot.inference.fetch_process import fetch_apart
-from bot.inference.hub_client import wait_asked_s
+from bot.inference.hubs import fetch_process
+from bot.inference.hubs.client import wait_asked_s
+from bot.inference.hubs.fetch_process import fetch_apart
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.registry import TASKS
 from tests.inference.finding import TOKEN, find_in_subprocess, hub_environment

@@ -13,12 +13,12 @@ from PIL import Image
 
 from bot.errors import JobCancelled, ModelUnavailable
 from bot.fetch_ahead import FetchAhead
-from bot.inference import fetch_process
-from bot.inference.builder_facts import builder_facts
 from bot.inference.hub import find_model, is_here
+from bot.inference.hubs import fetch_process
 from bot.inference.models import ModelCache
 from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier
 from bot.inference.reference import parse_reference
+from bot.inference.sources.builder_facts import builder_facts
 from tests.fakes.waiting import until
 from tests.inference.finding import hub_environment
 from tests.inference.line import CPU

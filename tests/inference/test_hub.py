@@ -12,8 +12,8 @@ import pytest
 from bot.bundled.prepare import prepare
 from bot.errors import BadInput, ModelUnavailable
 from bot.inference.device import Device
-from bot.inference.fetch import is_needed
 from bot.inference.hub import ModelFiles, find_model
+from bot.inference.hubs.fetch import is_needed
 from bot.inference.loading import load
 from bot.inference.models import ModelCache
 from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier

@@ -7,9 +7,9 @@ import contextlib
 import pytest
 
 from bot.errors import ModelUnavailable
-from bot.inference import missing
-from bot.inference.access import until
-from bot.inference.missing import MissingModels
+from bot.inference.hubs import missing
+from bot.inference.hubs.access import until
+from bot.inference.hubs.missing import MissingModels
 
 
 class Clock:

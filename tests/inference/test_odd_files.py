@@ -13,11 +13,11 @@ from bot.doctor import models as doctor_models
 from bot.doctor.models import check_model
 from bot.errors import ModelUnavailable
 from bot.inference.accepts import ANYTHING, architectures
-from bot.inference.cards import local_card
 from bot.inference.diffusion.sizes import offered_sizes
 from bot.inference.hub import find_model
+from bot.inference.hubs.cards import local_card
+from bot.inference.hubs.weights import read_weights
 from bot.inference.json_files import read_json
-from bot.inference.weights import read_weights
 from tests.inference.loopback_hub import lfs_pointer
 from tests.inference.tiny_models import tiny_sentiment
 

@@ -7,7 +7,7 @@ import platform
 import pytest
 
 from bot.inference.models import measured_bytes
-from bot.inference.packed import packed, packed_linear
+from bot.inference.precision.packed import packed, packed_linear
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

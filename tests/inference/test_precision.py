@@ -13,12 +13,12 @@ import pytest
 from bot.bundled.prepare import prepare
 from bot.inference.device import Device, Precision
 from bot.inference.hub import ModelFiles, find_model
-from bot.inference.int8 import int8_linear, quantised
 from bot.inference.models import measured_bytes
 from bot.inference.pipelines.classify import load_classifier
 from bot.inference.pipelines.sentiment import _TextClassifier
-from bot.inference.precision import CHOICES, choose, converted, fit
-from bot.inference.remembered import FILE, Remembered
+from bot.inference.precision.choice import CHOICES, choose, converted, fit
+from bot.inference.precision.int8 import int8_linear, quantised
+from bot.inference.precision.remembered import FILE, Remembered
 from bot.inference.translation.translator import Translator
 from tests.bundled.test_models import SENTIMENT
 from tests.inference.tiny_models import tiny_classifier, tiny_sentiment
@@ -121,7 +121,7 @@ class Timed:
         self.calls = 0
         self.now = 0.0
         clock = SimpleNamespace(process_time=lambda: self.now, monotonic=lambda: self.now)
-        monkeypatch.setattr("bot.inference.precision.time", clock)
+        monkeypatch.setattr("bot.inference.precision.choice.time", clock)
 
     def __call__(self, _model: Any) -> Callable[[Any], Any]:
         return self._probe

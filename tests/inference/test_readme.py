@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.inference.readme import Readme, read_readme
+from bot.inference.hubs.readme import Readme, read_readme
 
 
 def _read(folder: Path, content: str | bytes) -> Readme:

@@ -8,8 +8,8 @@ import pytest
 
 from bot.config import parse_settings
 from bot.errors import BadInput, ConfigError
-from bot.inference.languages import detect_language, language_code, read_language
 from bot.inference.pipelines.translate import TranslateSettings
+from bot.inference.translation.languages import detect_language, language_code, read_language
 from bot.inference.translation.routes import ANY, Hop, Route, choose_route
 
 MANY = ["en", "de", "fr", "pt", "ja"]

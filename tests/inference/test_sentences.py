@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.inference.sentences import split_text
+from bot.inference.translation.sentences import split_text
 
 
 def translated(text: str) -> str:

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ModelUnavailable
-from bot.inference.builder_facts import builder_facts
-from bot.inference.class_names import mapped_classes
-from bot.inference.class_source import ClassSource, class_source
 from bot.inference.reference import ModelReference
 from bot.inference.registry import TASKS
-from bot.inference.source import package_source, parsed
+from bot.inference.sources.builder_facts import builder_facts
+from bot.inference.sources.class_names import mapped_classes
+from bot.inference.sources.class_source import ClassSource, class_source
+from bot.inference.sources.source import package_source, parsed
 
 _FAST = """
 import sys
-from bot.inference.cards import local_card
+from bot.inference.hubs.cards import local_card
 from bot.inference.registry import TASKS
 for task, reference in (("imagine", "bundled:emoji-sd"), ("translate", "bundled:bergamot-en-pt"),
                         ("classify", "torchvision:resnet50")):

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from bot.errors import BadInput, ModelUnavailable
-from bot.inference.fetch_torch import fetch_from_torch_here
 from bot.inference.hub import ModelFiles, find_model
+from bot.inference.hubs.fetch_torch import fetch_from_torch_here
 from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier
-from bot.inference.precision import CHOICES
+from bot.inference.precision.choice import CHOICES
 from bot.inference.reference import parse_reference
 from tests.inference.line import CPU
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.inference import unpadded
-from bot.inference.precision import converted
+from bot.inference.pipelines import unpadded
+from bot.inference.precision.choice import converted
 
 if TYPE_CHECKING:
     from bot.inference.device import Precision

@@ -20,7 +20,7 @@ from bot.inference.pipelines.classify import (
     load_classifier,
     read_labels,
 )
-from bot.inference.precision import CHOICES
+from bot.inference.precision.choice import CHOICES
 from tests.inference.running import photo, run_batch
 from tests.inference.tiny_models import tiny_classifier
 from tests.inference.tiny_vision import tiny_clip, tiny_siglip

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bot.inference.examples import SENTENCES
+from bot.inference.precision.examples import SENTENCES
 
 PIECES = 120
 SMALL: dict[str, Any] = {

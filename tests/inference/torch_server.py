@@ -16,13 +16,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from bot.inference import builder_facts
+from bot.inference.sources import builder_facts
 from tests.inference.loopback_hub import LoopbackHub
 
 ROOT = Path(__file__).parents[2]
 _SITE = """
 import httpx2
-from bot.inference import builder_facts
+from bot.inference.sources import builder_facts
 
 URLS, FILES = {urls!r}, {files!r}
 read, send = builder_facts._constant, httpx2.Client.send

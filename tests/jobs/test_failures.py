@@ -6,7 +6,7 @@ import pytest
 
 from bot.engine import Engine
 from bot.errors import ModelUnavailable
-from bot.inference.access import unavailable
+from bot.inference.hubs.access import unavailable
 from bot.inference.pipeline import Failure
 from bot.inference.reference import parse_reference
 from tests.fakes.executor import FakeDevice

@@ -19,7 +19,7 @@ from bot.bundled.catalog import BUNDLED
 from bot.bundled.packages import package_folder
 from bot.bundled.prepare import prepare
 from bot.inference.device import Precision
-from bot.inference.precision import CHOICES, converted
+from bot.inference.precision.choice import CHOICES, converted
 from training.translate.ssru import load_teacher, translate_ids
 from training.translate.tokenizer import load_tokenizer
 

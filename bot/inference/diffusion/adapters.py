@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import BadInput, ModelUnavailable, brief
-from bot.inference.access import unavailable
 from bot.inference.device import Device, is_out_of_memory
 from bot.inference.hub import ModelFiles, weight_files
+from bot.inference.hubs.access import unavailable
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 from bot.errors import JobCancelled, ModelUnavailable, brief
 from bot.inference.accepts import Accepts
-from bot.inference.access import unavailable
 from bot.inference.hub import is_here
+from bot.inference.hubs.access import unavailable
 from bot.inference.loading import Loader
 from bot.inference.pipeline import Answers, Context, Result
 from bot.inference.pipelines.describe import DescribePipeline, DescribeRequest, DescribeResult, DescribeSettings

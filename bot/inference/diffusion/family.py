@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.inference.class_names import mapped_classes
 from bot.inference.diffusion.sizes import denoiser_config, native_side
 from bot.inference.json_files import read_json
+from bot.inference.sources.class_names import mapped_classes
 
 _STEPS = 50
 _FEW_STEPS = 4

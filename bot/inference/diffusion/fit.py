@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.errors import ModelUnavailable
-from bot.inference.class_source import class_source
 from bot.inference.diffusion.adapters import takes_none, unfit
 from bot.inference.diffusion.family import is_text_to_image
 from bot.inference.diffusion.loras import LoraSettings
 from bot.inference.diffusion.schedulers import SCHEDULERS, OwnScheduler
 from bot.inference.diffusion.sizes import denoiser_config
-from bot.inference.fetch import known
 from bot.inference.hub import ModelFiles, local_folder, local_model
+from bot.inference.hubs.fetch import known
+from bot.inference.hubs.readme import read_readme
 from bot.inference.json_files import read_json
-from bot.inference.readme import read_readme
 from bot.inference.reference import ModelReference, parse_reference, shown_model
+from bot.inference.sources.class_source import class_source
 
 if TYPE_CHECKING:
     from bot.inference.pipelines.imagine import ImagineRequest, ImagineSettings

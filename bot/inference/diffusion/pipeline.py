@@ -14,7 +14,7 @@ from bot.inference.diffusion.family import is_text_to_image
 from bot.inference.diffusion.hints import hints
 from bot.inference.diffusion.painter import Painter, Painting
 from bot.inference.diffusion.plan import Plan
-from bot.inference.pictures import Parameters, encode_png
+from bot.inference.diffusion.png import Parameters, encode_png
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Result
 from bot.inference.pipelines.describe import DescribeSettings
 from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, ImagineSettings, Picture

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator
 
 from bot.errors import BadInput
-from bot.inference.class_source import class_source
+from bot.inference.sources.class_source import class_source
 
 _DPM, _SINGLE = "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler"
 _KARRAS: Mapping[str, Any] = {"use_karras_sigmas": True}

@@ -10,17 +10,17 @@ from typing import Any
 
 from bot.errors import BadInput, some
 from bot.inference.accepts import FOLDERS, Accepts, architectures
-from bot.inference.builders import load_builder
 from bot.inference.device import Device
-from bot.inference.examples import pictures
 from bot.inference.hub import ModelFiles
 from bot.inference.images import decode_image
 from bot.inference.picture_task import PictureRequest, PictureSettings, thumbnail
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Result
-from bot.inference.precision import Probe, fit
+from bot.inference.precision.choice import Probe, fit
+from bot.inference.precision.examples import pictures
 from bot.inference.reference import parse_reference
 from bot.inference.settings import AnyReferences, References
-from bot.inference.torchhub import load_hub_classifier
+from bot.inference.sources.builders import load_builder
+from bot.inference.sources.torchhub import load_hub_classifier
 
 MAX_TOP = 20
 MAX_LABELS, MAX_LABEL_CHARS = 25, 100

@@ -12,14 +12,14 @@ from pydantic import Field
 
 from bot.errors import JobCancelled
 from bot.inference.accepts import Accepts, architectures
-from bot.inference.access import unavailable
-from bot.inference.class_names import mapped_classes
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
+from bot.inference.hubs.access import unavailable
 from bot.inference.images import decode_image
 from bot.inference.picture_task import PictureRequest, PictureSettings, thumbnail
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Result
 from bot.inference.settings import AnyReferences
+from bot.inference.sources.class_names import mapped_classes
 
 _SIDE = 2048
 """Of the longer side, in pixels: models look at smaller pictures, or at pieces of no larger ones."""

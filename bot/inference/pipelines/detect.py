@@ -11,16 +11,16 @@ from pydantic import Field
 
 from bot.errors import BadInput
 from bot.inference.accepts import FOLDERS, Accepts
-from bot.inference.access import unavailable
-from bot.inference.boxes import MOST_SIDE, Box, draw_boxes
-from bot.inference.builders import load_builder
-from bot.inference.class_names import mapped_classes
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
+from bot.inference.hubs.access import unavailable
 from bot.inference.images import decode_image
 from bot.inference.picture_task import PictureRequest, PictureSettings
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Result
+from bot.inference.pipelines.boxes import MOST_SIDE, Box, draw_boxes
 from bot.inference.settings import AnyReferences
+from bot.inference.sources.builders import load_builder
+from bot.inference.sources.class_names import mapped_classes
 
 MAX_CONFIDENCE = 99
 _KNOWN = "MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES"

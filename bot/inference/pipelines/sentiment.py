@@ -10,14 +10,14 @@ from typing import Any
 from pydantic import Field
 
 from bot.errors import BadInput
-from bot.inference import unpadded
 from bot.inference.accepts import Accepts
 from bot.inference.device import Device
-from bot.inference.examples import SENTENCES
 from bot.inference.grouping import group_by_length, passes_by_length
 from bot.inference.hub import ModelFiles
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
-from bot.inference.precision import Probe, fit
+from bot.inference.pipelines import unpadded
+from bot.inference.precision.choice import Probe, fit
+from bot.inference.precision.examples import SENTENCES
 from bot.inference.settings import ModelSettings, References
 
 MAX_CHARS = 20_000

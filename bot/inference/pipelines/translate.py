@@ -13,11 +13,11 @@ from bot.errors import BadInput, JobCancelled
 from bot.inference.accepts import Accepts
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
-from bot.inference.languages import read_language
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, Result
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.settings import TaskSettings
 from bot.inference.translation.families import KINDS
+from bot.inference.translation.languages import read_language
 from bot.inference.translation.plan import Plan
 from bot.inference.translation.routes import ANY, Hop, Pair, Route, choose_route, find_routes, no_route
 from bot.inference.translation.steering import Steering

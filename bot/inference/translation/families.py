@@ -11,8 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from bot.inference.fetch import read_config
-from bot.inference.languages import language_code, usual_script
+from bot.inference.hubs.fetch import read_config
+from bot.inference.translation.languages import language_code, usual_script
 from bot.inference.translation.steering import LanguageTokens, OnePair, Steering, TargetPrefix, Tasks, Way
 from bot.inference.translation.tags import by_language
 

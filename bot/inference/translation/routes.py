@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from bot.errors import BadInput
-from bot.inference.languages import detect_language, language_code, language_name
 from bot.inference.settings import Frozen, Reference
+from bot.inference.translation.languages import detect_language, language_code, language_name
 from bot.texts import translate
 
 ANY = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.inference.languages import language_code, subtags, usual_script
+from bot.inference.translation.languages import language_code, subtags, usual_script
 
 _SCRIPT_CHARS = 4
 

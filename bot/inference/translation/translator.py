@@ -8,13 +8,13 @@ from typing import Any
 
 from bot.errors import BadInput, JobCancelled
 from bot.inference.device import Device
-from bot.inference.examples import SENTENCES
 from bot.inference.grouping import group_by_length
 from bot.inference.hub import ModelFiles
-from bot.inference.languages import language_name
-from bot.inference.precision import Probe, fit
-from bot.inference.sentences import Piece, split_text
+from bot.inference.precision.choice import Probe, fit
+from bot.inference.precision.examples import SENTENCES
 from bot.inference.translation.families import T5, Prefixes, find_steering
+from bot.inference.translation.languages import language_name
+from bot.inference.translation.sentences import Piece, split_text
 from bot.inference.translation.steering import Way
 
 _LONGEST_TOKENS = 512

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from bot.durations import spoken
 from bot.errors import ModelUnavailable, brief
-from bot.inference.hub_client import hub_token, wait_asked_s
+from bot.inference.hubs.client import hub_token, wait_asked_s
 from bot.inference.reference import ModelReference
 
 NO_SAFETENSORS = (

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from functools import lru_cache
 
-from bot.inference.source import package_source, parsed
+from bot.inference.sources.source import package_source, parsed
 
 
 @lru_cache

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from bot.inference.hub_client import never_sleep_long
+from bot.inference.hubs.client import never_sleep_long
 
 IsRight = Callable[[Path], bool]
 OnFiles = Callable[[Mapping[Path, int], Path], None]

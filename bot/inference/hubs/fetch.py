@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from bot.errors import ModelUnavailable
 from bot.inference.accepts import Accepts
-from bot.inference.access import NO_SAFETENSORS, explained, unavailable
-from bot.inference.download import OnFiles, unfinished
-from bot.inference.fetch_process import OnFetch, fetch_apart
-from bot.inference.fetch_weights import blobs, fetch_weights, unfinished_weights
-from bot.inference.hub_cache import free_bytes
-from bot.inference.hub_client import NotAHub, never_sleep_long, understood
+from bot.inference.hubs.access import NO_SAFETENSORS, explained, unavailable
+from bot.inference.hubs.cache import free_bytes
+from bot.inference.hubs.client import NotAHub, never_sleep_long, understood
+from bot.inference.hubs.download import OnFiles, unfinished
+from bot.inference.hubs.fetch_process import OnFetch, fetch_apart
+from bot.inference.hubs.fetch_weights import blobs, fetch_weights, unfinished_weights
+from bot.inference.hubs.verified import verify
 from bot.inference.json_files import read_json
 from bot.inference.reference import ModelReference
-from bot.inference.verified import verify
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile

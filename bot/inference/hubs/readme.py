@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.inference.fetch import CARD
+from bot.inference.hubs.fetch import CARD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 An answer edits the message that Discord shows while the bot is thinking. Editing is idempotent, so it may be tried
 again after a crash. When the interaction's 15 minutes are over, the answer is posted with the bot's own token
-(`bot/late.py`).
+(`bot/answering/late.py`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import discord
 
-from bot.address import Address
-from bot.deferral import Deferral
+from bot.answering.address import Address
+from bot.answering.deferral import Deferral
+from bot.answering.live import show_progress
+from bot.answering.posting import Posting
 from bot.errors import UserError
 from bot.inference.pipeline import Request
 from bot.jobs.job import Job
-from bot.live import show_progress
-from bot.posting import Posting
 from bot.requesting import requester
 from bot.texts import translate as _
 from bot.texts import use_locale

@@ -17,9 +17,9 @@ from typing import Any, get_args
 
 from bot.inference.device import Device, Precision
 from bot.inference.hub import ModelFiles
-from bot.inference.int8 import quantised
-from bot.inference.packed import packed
-from bot.inference.remembered import Remembered, choice_key
+from bot.inference.precision.int8 import quantised
+from bot.inference.precision.packed import packed
+from bot.inference.precision.remembered import Remembered, choice_key
 
 log = logging.getLogger(__name__)
 Probe = Callable[[Any], Any]

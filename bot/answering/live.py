@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from bot.answering.posting import EDIT_EVERY_S, Posting
 from bot.jobs.job import Job, JobState, JobStatus
-from bot.posting import EDIT_EVERY_S, Posting
 from bot.views.progress import ProgressText
 
 _FIRST_LOOK_S = 0.1

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from bot.errors import UserError
 from bot.inference.accepts import Accepts
-from bot.inference.access import without_token
-from bot.inference.hub_client import hub_api, understood
+from bot.inference.hubs.access import without_token
+from bot.inference.hubs.client import hub_api, understood
 
 
 @dataclass(frozen=True, slots=True)

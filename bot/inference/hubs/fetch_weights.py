@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bot.inference.download import download
-from bot.inference.hub_client import NotAHub
+from bot.inference.hubs.client import NotAHub
+from bot.inference.hubs.download import download
+from bot.inference.hubs.verified import DamagedFile, is_right
 from bot.inference.reference import ModelReference
-from bot.inference.verified import DamagedFile, is_right
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from bot.inference.layers import with_linears
+from bot.inference.precision.layers import with_linears
 
 _LARGEST = 127
 _SMALLEST_SCALE = 1e-8

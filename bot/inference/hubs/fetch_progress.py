@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot.inference.download import unfinished
+from bot.inference.hubs.download import unfinished
 
 
 class FetchProgress:

@@ -11,12 +11,12 @@ from typing import Any
 
 from bot.errors import brief
 from bot.inference.accepts import Accepts
-from bot.inference.access import unavailable
-from bot.inference.builder_facts import builder_facts, torch_hub_folder
-from bot.inference.download import OnFiles, download
-from bot.inference.fetch_process import OnFetch, fetch_apart
+from bot.inference.hubs.access import unavailable
+from bot.inference.hubs.download import OnFiles, download
+from bot.inference.hubs.fetch_process import OnFetch, fetch_apart
 from bot.inference.reference import ModelReference
-from bot.inference.torchhub import check_trusted, load_hub_classifier, pinned
+from bot.inference.sources.builder_facts import builder_facts, torch_hub_folder
+from bot.inference.sources.torchhub import check_trusted, load_hub_classifier, pinned
 
 _HASH = re.compile(r"-([a-f0-9]*)\.")
 """Where torch looks for the beginning of a file's SHA-256 in its name."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from bot.inference.source import package_source, parsed
+from bot.inference.sources.source import package_source, parsed
 
 _CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 

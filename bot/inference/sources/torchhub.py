@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock
 
 from bot.errors import brief
-from bot.inference.access import unavailable
+from bot.inference.hubs.access import unavailable
 from bot.inference.reference import ModelReference
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")

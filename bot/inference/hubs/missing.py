@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import ModelUnavailable
-from bot.inference.access import until
+from bot.inference.hubs.access import until
 
 _REST = 10.0
 """How many times as long as a try took no other is made, so that trying takes a tenth of the time at most."""

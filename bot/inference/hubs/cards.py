@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from bot.bundled.catalog import bundled_path
 from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import ANYTHING, Accepts, architectures
-from bot.inference.access import NO_SAFETENSORS, explained, shown_endpoint, unavailable, why_not
-from bot.inference.builder_facts import builder_facts
-from bot.inference.fetch import describe, needed_files, read_config
 from bot.inference.hub import local_folder, read_meta, weight_files
-from bot.inference.hub_client import NotAHub, hub_api, understood
-from bot.inference.readme import read_readme
+from bot.inference.hubs.access import NO_SAFETENSORS, explained, shown_endpoint, unavailable, why_not
+from bot.inference.hubs.client import NotAHub, hub_api, understood
+from bot.inference.hubs.fetch import describe, needed_files, read_config
+from bot.inference.hubs.readme import read_readme
+from bot.inference.hubs.weights import Weights, fetch_weights, read_weights
 from bot.inference.reference import ModelReference, parse_reference
-from bot.inference.weights import Weights, fetch_weights, read_weights
+from bot.inference.sources.builder_facts import builder_facts
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bot.inference.builder_facts import builder_facts
 from bot.inference.reference import ModelReference
+from bot.inference.sources.builder_facts import builder_facts
 
 
 def load_builder(reference: ModelReference) -> tuple[Any, Callable[[Any], Any], list[str], str]:

@@ -1,7 +1,7 @@
 """Be the process that fetches one model, and tell twice a second how far it is.
 
-It reads what to fetch from its standard input, and writes to its standard output what `bot.inference.fetch_process`
-reads. It ends with its parent: then there is nobody to tell.
+It reads what to fetch from its standard input, and writes to its standard output what
+`bot.inference.hubs.fetch_process` reads. It ends with its parent: then there is nobody to tell.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 from bot.durations import spoken
 from bot.errors import ModelUnavailable
 from bot.inference.accepts import FOLDERS
-from bot.inference.access import unavailable
-from bot.inference.fetch import fetch_here
-from bot.inference.fetch_progress import FetchProgress
-from bot.inference.fetch_torch import fetch_from_torch_here
+from bot.inference.hubs.access import unavailable
+from bot.inference.hubs.fetch import fetch_here
+from bot.inference.hubs.fetch_progress import FetchProgress
+from bot.inference.hubs.fetch_torch import fetch_from_torch_here
 from bot.inference.reference import ModelReference
 
 Say = Callable[[Any], None]

@@ -11,7 +11,7 @@ import discord
 from discord.http import handle_message_parameters
 from discord.webhook.async_ import async_context
 
-from bot.address import Address
+from bot.answering.address import Address
 
 
 async def find_original(client: discord.Client, address: Address) -> int:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.address import Address, readdress
-from bot.late import LatePost
-from bot.original import edit_original, find_original
+from bot.answering.address import Address, readdress
+from bot.answering.late import LatePost
+from bot.answering.original import edit_original, find_original
 from bot.texts import translate as _
 from bot.tree import TROUBLE, unexpected
 from bot.views.answer import Answer

@@ -10,7 +10,7 @@ import platform
 from functools import cache
 from typing import Any
 
-from bot.inference.layers import with_linears
+from bot.inference.precision.layers import with_linears
 
 _SMALLEST_WEIGHT = 1 << 16
 """In numbers: what a call costs besides its product isn't worth it below (384 by 384 gains from two rows on)."""

@@ -12,7 +12,7 @@ from typing import IO, cast
 
 from bot.errors import ModelUnavailable
 from bot.inference.accepts import Accepts
-from bot.inference.access import unavailable
+from bot.inference.hubs.access import unavailable
 from bot.inference.reference import ModelReference
 
 STALL_S = 300.0
@@ -26,7 +26,7 @@ def fetch_apart(reference: ModelReference, accepts: Accepts, on_fetch: OnFetch, 
 
     `trusted` are the PyTorch Hub repositories whose code may run. What `on_fetch` raises stops the process.
     """
-    command = [sys.executable, "-m", "bot.inference.fetch_main"]
+    command = [sys.executable, "-m", "bot.inference.hubs.fetch_main"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:  # noqa: S603
         to, back = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.inference.accepts import Accepts
-from bot.inference.access import unavailable
+from bot.inference.hubs.access import unavailable
 from bot.inference.reference import ModelReference
-from bot.inference.source import package_source, parsed
+from bot.inference.sources.source import package_source, parsed
 
 _TAGS = {"models": "image-classification", "detection": "object-detection"}
 """What the Hub calls the task of the models in a folder of torchvision's."""

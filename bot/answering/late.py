@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot.address import Address, readdress
+from bot.answering.address import Address, readdress
 from bot.jobs.job import JobState
 from bot.texts import translate as _
 from bot.tree import TROUBLE

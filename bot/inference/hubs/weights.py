@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.inference.device import Device
-from bot.inference.hub_client import hub_api
+from bot.inference.hubs.client import hub_api
 from bot.inference.json_files import parse_object
 
 _MOST_HEADER_BYTES = 100_000_000

@@ -1,0 +1,1 @@
+"""Speak with the model hubs: find, fetch and check models, read their cards, keep the cache."""
