@@ -6,7 +6,7 @@
 One set of mixed-length texts (or JPEG files), 64 in flight, the same checkpoint and threads for all, one engine at a
 time. The oracle is transformers' pipeline over length-sorted texts with its best batch size. LitServe and Ray Serve
 come with `pip install -e '.[benchmarks]'`; they run with each of five settings first, and the best one counts. With
---busy, that many other programs of the lowest priority compute beside, as on a machine that does other things, too.
+--busy, that many other programs compute beside, as on a machine that does other things, too.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ def _engines(options: argparse.Namespace) -> list[Engine]:
 
 @contextlib.contextmanager
 def busy_programs(count: int) -> Iterator[None]:
-    """Run programs that compute without end, at the lowest priority."""
-    endless = [sys.executable, "-c", "import os; os.nice(19)\nwhile True: pass"]
-    programs = [subprocess.Popen(endless) for _ in range(count)]
+    """Run programs that compute without end, each in a session of its own: Linux shares the cores among sessions."""
+    endless = [sys.executable, "-c", "while True: pass"]
+    programs = [subprocess.Popen(endless, start_new_session=True) for _ in range(count)]
     try:
         yield
     finally:

@@ -33,8 +33,8 @@ from bot.inference.settings import TaskSettings
 
 log = logging.getLogger(__name__)
 _IDLE_CHECK_S = 15.0
-_SPINS = "3000"
-"""Measured (docs/performance.md): fewer cost a quiet machine more, more cost a busy one."""
+_SPINS = "8000"
+"""The most that cost nothing on a quiet machine, and few enough for a busy one (docs/performance.md)."""
 _BROKEN = 70
 _SWITCH_S = 0.001
 """How long a thread that imports or loads may keep the one that computes from the interpreter."""
