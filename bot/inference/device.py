@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from bot.inference.cgroup import memory_limit_bytes
+from bot.inference.collector import collect_all
 
 _NVIDIA_SMI_TIMEOUT_S = 10
 _CPU_BUDGET_SHARE = 0.5
@@ -105,11 +106,9 @@ class Device:
 
     def empty_cache(self) -> None:
         """Give memory that torch keeps for later back to the device."""
-        import gc
-
         import torch
 
-        gc.collect()
+        collect_all()
         if self.is_cuda:
             torch.cuda.empty_cache()
 
