@@ -23,7 +23,7 @@ TROUBLE = (discord.HTTPException, aiohttp.ClientError, OSError)
 """What a request to Discord may raise: its refusals, and what happens on the way."""
 _REMEMBERED = 10_000
 REFUSED = "refused"
-"""Marks an interaction, among its extras, of which no job came."""
+"""Marks an interaction, among its extras, of which no job came, and whose answer would have been for all to see."""
 _GONE = {10062, 10015, 10008, 40060, 50027}
 
 
@@ -101,7 +101,7 @@ async def _send(interaction: discord.Interaction[Any], text: str) -> None:
         await interaction.response.send_message(text, ephemeral=True)
         return
     thinking = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
-    if thinking and REFUSED in interaction.extras:
+    if thinking and interaction.extras.get(REFUSED):
         await _replace_thinking(interaction, text)
     elif thinking:
         await interaction.edit_original_response(content=text, view=None)

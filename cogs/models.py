@@ -38,7 +38,7 @@ class AnyPlace(app_commands.Transformer[Any]):
         return value
 
 
-class Models(commands.GroupCog, group_name="models", group_description="See and choose the models of this bot"):
+class Models(commands.GroupCog, group_name="models", group_description="See and choose the models of this bot."):
     """Show the configured models, choose among them, and fetch them."""
 
     def __init__(self, bot: Bot) -> None:

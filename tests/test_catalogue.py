@@ -40,7 +40,7 @@ def test_it_is_collected_wherever_it_stands(catalogue: Catalog, text: str) -> No
 async def test_what_discord_shows_of_commands_is_collected(env: Env, catalogue: Catalog) -> None:
     (registered,) = commands(env)
     shown = {text for command in registered for text in _texts(command)}
-    assert {"The picture to look at", "Translate", "See and choose the models of this bot"} <= shown
+    assert {"The picture to look at", "Translate", "See and choose the models of this bot."} <= shown
     assert {text for text in shown if text not in catalogue} == set()
 
 

@@ -82,7 +82,7 @@ class Replies:
                     request = await self._built(interaction, request, deferral)
                 job = await self._submit(interaction, task, request, private=private)
             except UserError:
-                interaction.extras[REFUSED] = True
+                interaction.extras[REFUSED] = not private
                 raise
             try:
                 await deferral.send()

@@ -15,7 +15,7 @@ from bot.inference.pipeline import Failure
 from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, Label
 from tests.fakes.answers import png
 from tests.fakes.executor import FakeDevice
-from tests.fakes.seen import as_read, callbacks, description, embed, message, private_text, public_text
+from tests.fakes.seen import as_read, callbacks, description, edits, embed, message, private_text, public_text
 
 PICTURE = ("cat.png", png(4, 4))
 NOT_READ = "Discord didn't hand over this picture. Send it again."
@@ -158,6 +158,20 @@ async def test_a_refusal_after_a_slow_download_ends_the_thinking(
     (told,) = result.followups
     assert told.ephemeral
     assert told.content.startswith("At most 1 of your jobs can wait")
+
+
+@pytest.mark.parametrize("config", [{"queue": {"per_user": 1}, "describe": {"models": ["path:models/words"]}}])
+async def test_a_refusal_takes_the_place_of_a_thinking_that_nobody_else_sees(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, slow: Callable[[], None]
+) -> None:
+    result = await alice.context_menu(channel, "Describe image", await alice.send(channel, attachments=[PICTURE]))
+    device.hold()
+    await alice.slash(channel, "sentiment", text="first")
+    slow()
+    await env.settle()
+    assert private_text(result).startswith("At most 1 of your jobs can wait")
+    assert not result.followups
+    assert len(edits(env)) == 1
 
 
 async def test_menu_takes_the_first_picture(
