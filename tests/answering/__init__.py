@@ -1,0 +1,1 @@
+"""Test how answers are followed, told in turn, and brought to who asked."""
