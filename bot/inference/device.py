@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from bot.inference.cgroup import memory_limit_bytes
+from bot.inference.allocator import give_back_memory
 from bot.inference.collector import collect_all
 
 _NVIDIA_SMI_TIMEOUT_S = 10
@@ -105,10 +106,11 @@ class Device:
         return False
 
     def empty_cache(self) -> None:
-        """Give memory that torch keeps for later back to the device."""
+        """Give memory that is kept for later back to the device and the system."""
         import torch
 
         collect_all()
+        give_back_memory()
         if self.is_cuda:
             torch.cuda.empty_cache()
 

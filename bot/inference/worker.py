@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from bot.inference.allocator import keep_freed_memory
 from bot.inference.batch import BatchRun
 from bot.inference.collector import no_collection
 from bot.inference.device import Device, DeviceBroken
@@ -60,6 +61,7 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
         signal.signal(number, signal.SIG_IGN)
     _let_the_bot_go_first()
     _let_others_compute()
+    keep_freed_memory()
     sys.setswitchinterval(_SWITCH_S)
     os.dup2(2, 1)  # libraries print here; standard output belongs to the answers of the command line
     _quiet_libraries(options.log_level)
