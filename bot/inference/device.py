@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from bot.inference.cgroup import memory_limit_bytes
 from bot.inference.allocator import give_back_memory
+from bot.inference.cgroup import memory_limit_bytes
 from bot.inference.collector import collect_all
 
 _NVIDIA_SMI_TIMEOUT_S = 10
