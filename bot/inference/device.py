@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -126,6 +127,20 @@ def is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, RuntimeError) and any(sign in str(error) for sign in _FULL):
         return True
     return isinstance(error, torch.OutOfMemoryError | MemoryError)
+
+
+def compute_alone() -> None:
+    """Let the calling thread compute on one core from now on; new threads use as many as before.
+
+    Threads that help it would count among OpenMP's. Those are then more than the cores, and no longer wait awake.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    others = threading.Thread(target=torch.set_num_threads, args=(threads,))  # it holds for the thread and later ones
+    others.start()
+    others.join()
 
 
 def usable_cpus() -> int:

@@ -23,7 +23,7 @@ from typing import Any
 from bot.inference.allocator import keep_freed_memory
 from bot.inference.batch import BatchRun
 from bot.inference.collector import no_collection
-from bot.inference.device import Device, DeviceBroken
+from bot.inference.device import Device, DeviceBroken, compute_alone
 from bot.inference.inbox import Inbox
 from bot.inference.messages import Event, Hello, Run, Stop, Unloaded
 from bot.inference.models import ModelCache
@@ -75,7 +75,7 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
         options.device, budget_bytes=budget_bytes, idle_unload_s=options.idle_unload_s, trusted=options.trusted
     )
     worker = Worker(inbox, cache, options)
-    threading.Thread(target=inbox.prepare, args=(worker.pipeline, cache), name="prepare", daemon=True).start()
+    _prepare_beside(worker, inbox, cache)
     inbox.send(Hello(os.getpid(), budget_bytes))
     worker.serve()
     os._exit(0)  # nothing is left to do, and tearing torch down takes a while
@@ -166,6 +166,19 @@ class BatchLine:
     def give_way(self) -> float:
         """Run the short batches that wait; return the seconds that they took."""
         return self._worker.give_way()
+
+
+def _prepare_beside(worker: Worker, inbox: Inbox, cache: ModelCache) -> None:
+    """Start the thread that gets jobs ready, before anything computes."""
+    is_alone = threading.Event()
+
+    def prepare() -> None:
+        compute_alone()
+        is_alone.set()
+        inbox.prepare(worker.pipeline, cache)
+
+    threading.Thread(target=prepare, name="prepare", daemon=True).start()
+    is_alone.wait()
 
 
 def _let_the_bot_go_first() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from bot.config import parse_settings
 from bot.inference.cgroup import cpu_limit, memory_limit_bytes
-from bot.inference.device import Device
+from bot.inference.device import Device, compute_alone
 
 GIB = 1 << 30
 VERSION_2 = "0::/bots/hubcord\n"
@@ -68,3 +69,17 @@ def test_workers_share_what_a_container_may_use(monkeypatch: pytest.MonkeyPatch)
     assert (alone.memory_bytes(), alone.budget_bytes()) == (2 << 20, 1 << 20)
     assert [device.budget_bytes() for device in pair] == [1 << 19] * 2
     assert [device.planned_budget_bytes() for device in pair] == [1 << 19] * 2
+
+
+def test_a_thread_can_compute_alone_and_leave_the_others_their_threads() -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with ThreadPoolExecutor(1) as alone, ThreadPoolExecutor(1) as later:
+            alone.submit(compute_alone).result()
+            assert alone.submit(torch.get_num_threads).result() == 1
+            assert later.submit(torch.get_num_threads).result() == torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
