@@ -13,6 +13,8 @@ from bot.inference.pipeline import Request
 from bot.inference.settings import ModelSettings
 
 _THUMBNAIL_PIXELS = 160
+_GAP = 2.0
+"""How much larger than wanted a picture is when the fast way of making it smaller ends (Pillow's `thumbnail`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +58,8 @@ class PictureSettings(ModelSettings):
 
 def thumbnail(image: Any) -> bytes:
     """Return a small copy of a PIL image as a PNG file."""
-    small = image.copy()
-    small.thumbnail((_THUMBNAIL_PIXELS, _THUMBNAIL_PIXELS))
+    longer = max(image.size)
+    size = [max(1, round(side * min(1, _THUMBNAIL_PIXELS / longer))) for side in image.size]
     file = io.BytesIO()
-    small.save(file, "PNG")
+    image.resize(size, reducing_gap=_GAP).save(file, "PNG", compress_level=1)
     return file.getvalue()
