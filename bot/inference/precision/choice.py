@@ -17,6 +17,7 @@ from typing import Any, get_args
 
 from bot.inference.device import Device, Precision
 from bot.inference.hub import ModelFiles
+from bot.inference.precision.folded import folded
 from bot.inference.precision.int8 import quantised
 from bot.inference.precision.packed import packed
 from bot.inference.precision.remembered import Remembered, choice_key
@@ -38,9 +39,10 @@ _UNFIT = (RuntimeError, TypeError, ValueError, AttributeError)
 
 
 def fit(model: Any, make_probe: Callable[[Any], Probe], files: ModelFiles, device: Device) -> Any:
-    """Return a loaded model in the precision that the device asks for; `make_probe` is called to measure it."""
+    """Return a loaded model in the precision that the device asks for; `make_probe` is called to try it."""
     if device.name != "cpu":
         return model  # loaded in Device.dtype
+    model = folded(model, make_probe)
     if device.precision != "auto":
         return converted(model, device.precision)
     remembered, key = Remembered(), choice_key(files)

@@ -1,4 +1,4 @@
-"""Multiply in 8-bit integers on the CPU: replace the Linear layers of a model.
+"""Multiply in 8-bit integers on the CPU: replace the Linear layers and the convolutions of a model.
 
 Weights are rounded once, with one scale for each output; inputs at every call, with one scale for each row. So a
 text's answer doesn't depend on the texts that share its batch, and a few large values spoil only their own row.
@@ -11,15 +11,21 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from bot.inference.precision.layers import with_linears
+from bot.inference.precision.int8_conv import int8_conv
+from bot.inference.precision.layers import Make, has_onednn, has_vnni, with_layers
 
 _LARGEST = 127
 _SMALLEST_SCALE = 1e-8
 
 
 def quantised(model: Any) -> Any:
-    """Return a copy of a model with 8-bit Linear layers; it shares all other weights with the original."""
-    return with_linears(model, int8_linear())
+    """Return a copy of a model that multiplies in 8 bits; it shares all other weights with the original."""
+    import torch
+
+    makers: dict[type, Make] = {torch.nn.Linear: int8_linear()}
+    if has_onednn() and has_vnni():
+        makers[torch.nn.Conv2d] = int8_conv
+    return with_layers(model, makers)
 
 
 @cache

@@ -1,20 +1,40 @@
-"""Replace the Linear layers of a model by others that compute the same differently."""
+"""Replace layers of a model by others that compute the same differently."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Mapping
 from typing import Any
 
+Make = Callable[[Any], Any]
 
-def with_linears(model: Any, make: Callable[[Any], Any]) -> Any:
-    """Return a copy of a model in which `make` replaced each Linear layer; it shares all weights with the original."""
-    import torch
 
+def with_layers(model: Any, makers: Mapping[type, Make]) -> Any:
+    """Return a copy of a model with the layers made from those of these types; it shares all weights with the original.
+
+    A layer of a subclass stays: it may be something else.
+    """
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     result = copy.deepcopy(model, shared)
     for parent in list(result.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) is torch.nn.Linear:  # a subclass may be something else
-                setattr(parent, name, make(child))
+            if type(child) in makers:
+                setattr(parent, name, makers[type(child)](child))
     return result
+
+
+def has_onednn() -> bool:
+    """Say whether torch's own oneDNN layers may be used: on x86-64 only, since elsewhere nothing was measured."""
+    import torch
+
+    known = platform.machine().lower() in ("x86_64", "amd64")
+    return known and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+
+
+def has_vnni() -> bool:
+    """Say whether the processor adds products of bytes exactly; others stop at 15 bits."""
+    import torch
+
+    features = torch.cpu.get_capabilities()
+    return bool(features.get("avx512_vnni") or features.get("avx_vnni"))

@@ -6,11 +6,10 @@ few (docs/performance.md). The products are the same but for the order of the ad
 
 from __future__ import annotations
 
-import platform
 from functools import cache
 from typing import Any
 
-from bot.inference.precision.layers import with_linears
+from bot.inference.precision.layers import has_onednn, with_layers
 
 _SMALLEST_WEIGHT = 1 << 16
 """In numbers: what a call costs besides its product isn't worth it below (384 by 384 gains from two rows on)."""
@@ -23,10 +22,7 @@ def packed(model: Any) -> Any:
     """
     import torch
 
-    known = platform.machine().lower() in ("x86_64", "amd64")
-    if not known or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return model
-    return with_linears(model, _packed)
+    return with_layers(model, {torch.nn.Linear: _packed}) if has_onednn() else model
 
 
 def _packed(linear: Any) -> Any:

@@ -17,7 +17,7 @@ from bot.inference.hub import ModelFiles
 
 log = logging.getLogger(__name__)
 FILE = "precision.json"
-_EDITION = 2
+_EDITION = 3
 """Of what is measured: what an older hubcord measured doesn't hold for this one."""
 
 
