@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 
 from bot.config import QueueSettings
@@ -19,6 +20,7 @@ from bot.jobs.job import Job, JobState, Requester
 from bot.jobs.store import Store
 
 _TICK_S = 1.0
+_NOTE_S = 1.0
 _ESTIMATES = "estimates"
 
 
@@ -130,8 +132,14 @@ class Engine:
         if self._dispatcher.take_out(job_id):
             self._cancel(job)
         else:
+            self.store.save(job)
             self._dispatcher.stop(job_id)
         return True
+
+    async def note(self) -> None:
+        """Return when all until now is durable, or after a moment: a store in trouble holds nobody up for long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.store.settle(), _NOTE_S)
 
     def fetching(self, shares: Mapping[str, float]) -> None:
         """Keep the jobs of these models from the devices, and show them the share that is fetched; let go of others."""

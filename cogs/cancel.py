@@ -25,7 +25,7 @@ class Cancel(commands.Cog):
         if job is None and len(sight.own) == 1:
             job = sight.own[0].id
         if job is not None:
-            await interaction.response.send_message(cancel_choice(interaction, job), ephemeral=True)
+            await interaction.response.send_message(await cancel_choice(interaction, job), ephemeral=True)
         elif sight.own or sight.others:
             await send_queue(interaction, _("Choose what to cancel."))
         else:

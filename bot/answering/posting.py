@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 _TOKEN_GONE = {10015, 10062, 50027}  # unknown webhook, unknown interaction, invalid webhook token
 _MESSAGE_GONE = 10008
 _TOO_LARGE = 40005
-_STORE_S = 1.0
 _MAY_PASS = {401, 429}  # the bot's token was reset; too many requests
 EDIT_EVERY_S = 1.0
 _LATE_EDIT_EVERY_S = 60.0
@@ -124,13 +122,11 @@ class Posting:
     async def _note_try(self) -> None:
         """Let it be durable that the interaction's message may have the answer from here on.
 
-        Else a bot that is killed now, and back after the token's end, would answer a second time elsewhere. A store in
-        trouble holds nobody up for long.
+        Else a bot that is killed now, and back after the token's end, would answer a second time elsewhere.
         """
         if not self.address.tried:
             readdress(self._bot.engine.store, self._job, tried=True)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._bot.engine.store.settle(), _STORE_S)
+        await self._bot.engine.note()
 
     async def _edit(self, answer: Answer) -> bool:
         """Edit the interaction's message; return False when its token doesn't work."""

@@ -61,7 +61,7 @@ class Job:
     `reply_to` is opaque here: it tells whoever answers where the answer goes, and survives a restart.
     Times are seconds since the epoch. `attempts` counts how often a worker began to compute it. `charged_s` are the
     device seconds that its person was charged in advance, `seconds` those that it took. `stopped`: somebody cancelled
-    it, which it may not have heard of yet.
+    it, which it may not have heard of yet, but the store has.
     """
 
     request: Request

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from bot.errors import UserError
+from bot.errors import JobCancelled, UserError
 from bot.inference.pipeline import Request
 from bot.inference.registry import TASKS
 from bot.jobs import codec
@@ -58,6 +58,8 @@ def _fill(job: Job, row: Mapping[Any, Any]) -> None:
     job.request = codec.load_request(task.request, row["request"])
     result = None if row["result"] is None else codec.load_result(task.result, row["result"])
     error = None if row["error"] is None else codec.load_error(row["error"])
+    if state is JobState.CANCELLED and error is None:  # the bot ended before the job heard of it
+        error = JobCancelled("Cancelled.")
     if state.final:
         job.finish(state, result=result, error=error)
     else:

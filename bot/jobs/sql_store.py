@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bot.errors import BadInput, UserError
 from bot.jobs import codec
 from bot.jobs.database import check_folder, first_line, make_database, sqlite_file
-from bot.jobs.job import Job
+from bot.jobs.job import Job, JobState
 from bot.jobs.migration import migrate, version_of
 from bot.jobs.rows import read_job
 from bot.jobs.schema import NEWEST, jobs, values
@@ -89,7 +89,7 @@ class SqlStore:
         row = {
             "id": job.id,
             "task": job.task,
-            "state": job.state,
+            "state": _state(job),
             "answered": False,
             "attempts": job.attempts,
             "created_at": job.created_at,
@@ -102,7 +102,7 @@ class SqlStore:
 
     def save(self, job: Job) -> None:
         """Write a job's state soon; what comes after its answer changes nothing more."""
-        row: dict[str, Any] = {"job_id": job.id, "state": job.state, "attempts": job.attempts}
+        row: dict[str, Any] = {"job_id": job.id, "state": _state(job), "attempts": job.attempts}
         if job.result is None or codec.is_quick(job.result):
             self._writer.soon((_UPDATE, row | _outcome(job)))
         else:
@@ -159,6 +159,11 @@ class SqlStore:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             raise UserError("The job store can't be {done}: {why}", done=done, why=first_line(error)) from error
+
+
+def _state(job: Job) -> JobState:
+    """Return what the next start shall find: a job that somebody stopped won't run again."""
+    return JobState.CANCELLED if job.stopped and not job.state.final else job.state
 
 
 def _outcome(job: Job) -> dict[str, Any]:

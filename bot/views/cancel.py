@@ -40,14 +40,17 @@ class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"hu
         """Stop the job, or tell why not. The message itself is changed by whoever follows the job."""
         use_locale(interaction.locale.value)
         try:
-            cancel_job(interaction, self._job_id)
+            await cancel_job(interaction, self._job_id)
             await interaction.response.defer()
         except UserError as error:
             await tell(interaction, error)
 
 
-def cancel_job(interaction: discord.Interaction[Bot], job_id: str) -> str:
-    """Stop a job for the person of this interaction and say so; raise UserError when they may not or it has ended."""
+async def cancel_job(interaction: discord.Interaction[Bot], job_id: str) -> str:
+    """Stop a job for the person of this interaction and say so; raise UserError when they may not or it has ended.
+
+    It won't run again, even if the bot is killed before the job hears of it.
+    """
     engine = interaction.client.engine
     job = engine.jobs.get(job_id)
     if job is None:
@@ -55,12 +58,14 @@ def cancel_job(interaction: discord.Interaction[Bot], job_id: str) -> str:
     if not Rights.of(interaction).over(job):
         raise UserError("Only the person who asked, or a moderator, can cancel this.")
     engine.cancel(job_id)
-    if job.state is JobState.RUNNING:
+    running = job.state is JobState.RUNNING
+    await engine.note()
+    if running:
         return _("Stopping /{task} at its next step.", task=job.task)
     return _("Cancelled /{task}.", task=job.task)
 
 
-def cancel_own(interaction: discord.Interaction[Bot]) -> str:
+async def cancel_own(interaction: discord.Interaction[Bot]) -> str:
     """Stop all that a person has waiting or running here and say how much it was; raise UserError if nothing."""
     engine = interaction.client.engine
     jobs = list(engine.admission.of_person(requester(interaction)))
@@ -68,6 +73,7 @@ def cancel_own(interaction: discord.Interaction[Bot]) -> str:
         raise UserError("You have no jobs here.")
     for job in jobs:
         engine.cancel(job.id)
+    await engine.note()
     return _("Cancelled your jobs here: {n}.", n=len(jobs))
 
 

@@ -42,7 +42,7 @@ class JobMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template="hubcord:
         """Stop what was chosen, and say so above the queue."""
         use_locale(interaction.locale.value)
         try:
-            done = cancel_choice(interaction, self.item.values[0])
+            done = await cancel_choice(interaction, self.item.values[0])
         except UserError as error:
             done = str(error)
         sight = Sight.of(interaction)
@@ -57,13 +57,13 @@ async def send_queue(interaction: discord.Interaction[Bot], text: str | None = N
     await interaction.response.send_message(text, embed=queue_embed(sight), view=menu, ephemeral=True)
 
 
-def cancel_choice(interaction: discord.Interaction[Bot], choice: str) -> str:
+async def cancel_choice(interaction: discord.Interaction[Bot], choice: str) -> str:
     """Stop what a choice names and say so; raise UserError when it names nothing or may not be stopped."""
     if choice == ALL_OWN:
-        return cancel_own(interaction)
+        return await cancel_own(interaction)
     if not _JOB_ID.fullmatch(choice):
         raise UserError("There is no such job. Choose one from the list.")
-    return cancel_job(interaction, choice)
+    return await cancel_job(interaction, choice)
 
 
 def job_menu(sight: Sight) -> discord.ui.View | None:

@@ -114,6 +114,17 @@ async def test_errors_come_back_as_sentences(url: str) -> None:
     assert str(back.error) == "Send at most 3."
 
 
+async def test_a_stopped_job_comes_back_as_cancelled(url: str) -> None:
+    job = picture_job()
+    async with opened(url) as store:
+        await store.add(job)
+        job.update(state=JobState.RUNNING)
+        job.stopped = True
+        store.save(job)
+    (back,) = await left_in(url)
+    assert (back.state, str(back.error)) == (JobState.CANCELLED, "Cancelled.")
+
+
 async def test_an_address_may_change(url: str) -> None:
     job = picture_job()
     async with opened(url) as store:
