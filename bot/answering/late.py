@@ -8,13 +8,13 @@ edit, which may be repeated after any crash.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
 import discord
 
 from bot.answering.address import Address, readdress
+from bot.answering.refusals import MESSAGE_GONE, may_pass, shuts_out
 from bot.jobs.job import JobState
 from bot.texts import translate as _
 from bot.tree import TROUBLE
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from bot.jobs.job import Job
 
 log = logging.getLogger(__name__)
-_MESSAGES_CLOSED = 50007
 
 
 class LatePost:
@@ -46,45 +45,49 @@ class LatePost:
             return await self.edit_original(content=answer.text, view=None)
         try:
             message = await self._place()
-        except (discord.Forbidden, discord.NotFound) as error:
+            await self._put_what_may_be(answer, message)
+        except discord.HTTPException as error:
+            if not shuts_out(error) or error.code == MESSAGE_GONE:
+                raise
             return await self._answer_elsewhere(answer, error)
-        await self._put_what_may_be(answer, message)
         await self._point_to(message)
         return None
 
     async def _answer_elsewhere(self, answer: Answer, error: discord.HTTPException) -> None:
-        """Answer where nothing can be posted: in the interaction's message, else by direct message."""
+        """Answer where the usual place is shut: in the interaction's message, else by direct message."""
         address = self._address
-        if address.channel_id is None or (address.private and error.code != _MESSAGES_CLOSED):
-            raise error
         if address.private:
-            return await self._tell_closed(address.channel_id)
+            return await self._tell_closed(error)
+        if address.late_place is not None and address.late_place[0] != address.channel_id:
+            raise error  # it was the direct message already
         log.info("the answer of job %s can't be posted in its channel: %s", self._job.id, error)
-        with contextlib.suppress(discord.Forbidden):
-            readdress(self._bot.engine.store, self._job, tried=True)
-            await self._bot.engine.store.settle()
-            if await self.repeat(answer):
-                return None
-        return await self._answer_directly(answer)
+        readdress(self._bot.engine.store, self._job, tried=True, late_place=None)
+        await self._bot.engine.store.settle()
+        if not await self.repeat(answer):
+            await self._answer_directly(answer)
+        return None
 
     async def _answer_directly(self, answer: Answer) -> None:
         """Send a public answer by direct message, and say so in the interaction's message as far as that works."""
         try:
             await self._put(answer, await self._place(direct=True))
-        except discord.Forbidden:
-            await self._say_instead(
-                _("I may not answer here. Ask a moderator to let me send messages, then ask again.")
-            )
+        except discord.HTTPException as error:
+            if shuts_out(error):
+                await self._say_instead(
+                    _("I may not answer here. Ask a moderator to let me send messages, then ask again.")
+                )
             raise
         await self._say_instead(_("I may not answer here, so I sent the answer by direct message."))
 
     async def _put_what_may_be(self, answer: Answer, message: discord.PartialMessage) -> None:
         """Put an answer into its message; as text where the bot may not show it as it is, with what would help."""
+        lacking = [*["“Attach Files”"] * bool(answer.files), *["“Embed Links”"] * bool(answer.embeds)]
         try:
             return await self._put(answer, message)
         except discord.Forbidden as error:
+            if may_pass(error) or not lacking or not self._is_in_channel(message):
+                raise
             log.warning("the answer of job %s can't be shown as it is: %s", self._job.id, error)
-        lacking = [*["“Attach Files”"] * bool(answer.files), *["“Embed Links”"] * bool(answer.embeds)]
         note = _(
             "I can't show all of it here. Ask a moderator to allow me {permissions}.", permissions=", ".join(lacking)
         )
@@ -93,12 +96,17 @@ class LatePost:
     async def repeat(self, answer: Answer) -> bool:
         """Put an answer that may be there already into the interaction's message; return False if that can't be done.
 
-        A second one elsewhere might be one too many.
+        A second one elsewhere might be one too many. One whose message was deleted isn't wanted.
         """
         original = self._original
         if original is None or self._address.late_place is not None:
             return False
-        await self._put(answer, original)
+        try:
+            await self._put(answer, original)
+        except discord.HTTPException as error:
+            if not shuts_out(error):
+                raise
+            return error.code == MESSAGE_GONE
         return True
 
     async def edit_original(self, **changes: Any) -> None:
@@ -129,15 +137,14 @@ class LatePost:
         text = _("Your answer is ready.") if done else _("Your request could not be answered.")
         if direct or address.private or address.channel_id is None:
             channel = await self._bot.create_dm(discord.Object(address.user_id))
-            return await channel.send(text, nonce=self._job.id, allowed_mentions=self._pings)
+            return await channel.send(text, nonce=f"{self._job.id}-direct", allowed_mentions=self._pings)
         return await self._send(address.channel_id, text)
 
     async def _put(self, answer: Answer, message: discord.PartialMessage) -> None:
         """Edit the answer into its message."""
         limit = min(self._address.upload_limit, discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES)
         answer = await asyncio.to_thread(fit, answer, limit)
-        in_channel = message.channel.id == self._address.channel_id
-        words = [self._mention] * in_channel + [answer.text] * bool(answer.text)
+        words = [self._mention] * self._is_in_channel(message) + [answer.text] * bool(answer.text)
         await message.edit(
             content=" ".join(filter(None, words)) or None,
             embeds=answer.embeds,
@@ -148,7 +155,7 @@ class LatePost:
 
     async def _point_to(self, message: discord.PartialMessage) -> None:
         """Say in the interaction's message where the answer is, instead of a progress and a button of the past."""
-        there = self._job.requester.guild_id if message.channel.id == self._address.channel_id else None
+        there = self._job.requester.guild_id if self._is_in_channel(message) else None
         place = f"{there or '@me'}/{message.channel.id}/{message.id}"
         await self._say_instead(_("The answer is here: {link}", link=f"https://discord.com/channels/{place}"))
 
@@ -158,10 +165,13 @@ class LatePost:
         except TROUBLE as error:
             log.debug("the first message of job %s stays as it is: %s", self._job.id, error)
 
-    async def _tell_closed(self, channel_id: int) -> None:
+    async def _tell_closed(self, error: discord.HTTPException) -> None:
         """Say in the channel that a private answer can't be delivered, without a word of it."""
+        channel_id = self._address.channel_id
+        if channel_id is None:
+            raise error
         text = _("I can't send you your answer: your direct messages are closed to me. Open them and ask again.")
-        log.warning("the answer of job %s can't be delivered: direct messages are closed (50007)", self._job.id)
+        log.warning("the answer of job %s can't be delivered by direct message: %s", self._job.id, error)
         await self._send(channel_id, text)
 
     async def _send(self, channel_id: int, text: str) -> discord.Message:
@@ -171,6 +181,10 @@ class LatePost:
 
     def _message(self, channel_id: int, message_id: int) -> discord.PartialMessage:
         return self._bot.get_partial_messageable(channel_id).get_partial_message(message_id)
+
+    def _is_in_channel(self, message: discord.PartialMessage) -> bool:
+        """Say whether a message is where the person asked, not in direct messages."""
+        return message.channel.id == self._address.channel_id
 
     @property
     def _mention(self) -> str:

@@ -12,6 +12,7 @@ import discord
 from bot.answering.address import Address, readdress
 from bot.answering.late import LatePost
 from bot.answering.original import edit_original, find_original
+from bot.answering.refusals import MESSAGE_GONE, is_too_large, may_pass, shuts_out, token_is_gone
 from bot.texts import translate as _
 from bot.tree import TROUBLE, unexpected
 from bot.views.answer import Answer
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from bot.jobs.job import Job
 
 log = logging.getLogger(__name__)
-_TOKEN_GONE = {10015, 10062, 50027}  # unknown webhook, unknown interaction, invalid webhook token
-_MESSAGE_GONE = 10008
-_TOO_LARGE = 40005
-_MAY_PASS = {401, 429}  # the bot's token was reset; too many requests
 EDIT_EVERY_S = 1.0
 _LATE_EDIT_EVERY_S = 60.0
 """Edits with the bot's own token count against the same limit of the channel as answers do."""
@@ -62,10 +59,10 @@ class Posting:
         try:
             await self._show(text)
         except TROUBLE as error:
-            code = error.code if isinstance(error, discord.HTTPException) else 0
-            if code == _MESSAGE_GONE and self._seen:
-                return False
-            self._token_failed |= code in _TOKEN_GONE
+            if isinstance(error, discord.HTTPException):
+                if error.code == MESSAGE_GONE and self._seen:
+                    return False
+                self._token_failed |= token_is_gone(error)
             log.warning("progress of job %s can't be shown: %s", self._job.id, error)
         return True
 
@@ -77,22 +74,23 @@ class Posting:
         await self._bot.turns.next()
         try:
             await self._post(answer)
-        except (discord.Forbidden, discord.NotFound) as error:
-            log.warning("the answer of job %s can't be posted: %s", self._job.id, error)
         except discord.HTTPException as error:
-            if _may_pass(error):
+            if may_pass(error):
                 raise
-            await self._apologise(error)
+            if shuts_out(error):
+                log.warning("the answer of job %s can't be posted: %s", self._job.id, error)
+            else:
+                await self._apologise(error)
 
     async def _apologise(self, error: discord.HTTPException) -> None:
         """Say that the answer can't be shown as it is."""
-        too_large = error.code == _TOO_LARGE
+        too_large = is_too_large(error)
         try:
             await self._post(
                 Answer(text=_("The answer is too large to upload here.") if too_large else unexpected(error))
             )
         except discord.HTTPException as failure:
-            if _may_pass(failure):
+            if may_pass(failure):
                 raise
             log.warning("the answer of job %s can't be posted: %s", self._job.id, failure)
 
@@ -102,6 +100,7 @@ class Posting:
             await self._note_try()
             if await self._edit(answer):
                 return
+            readdress(self._bot.engine.store, self._job, tried=maybe_answered)
         if not (maybe_answered and await self._late.repeat(answer)):
             await self._late.answer(answer)
 
@@ -112,7 +111,7 @@ class Posting:
         try:
             message_id = await find_original(self._bot, self.address)
         except discord.HTTPException as error:
-            self._token_failed = error.code in {*_TOKEN_GONE, _MESSAGE_GONE}
+            self._token_failed = token_is_gone(error) or shuts_out(error)
             if not self._token_failed:
                 raise
             return False
@@ -138,9 +137,9 @@ class Posting:
                 self._bot, self.address, content=answer.text, embeds=answer.embeds, attachments=files, view=None
             )
         except discord.HTTPException as error:
-            if error.code == _MESSAGE_GONE:
+            if error.code == MESSAGE_GONE:
                 return True  # somebody deleted it: they don't want the answer
-            self._token_failed = error.code in _TOKEN_GONE
+            self._token_failed = token_is_gone(error) or shuts_out(error)
             if not self._token_failed:
                 raise
             return False
@@ -164,7 +163,3 @@ class Posting:
     def _seen(self) -> bool:
         """Say whether the interaction's message is known to have been there."""
         return self.address.message_id is not None
-
-
-def _may_pass(error: discord.HTTPException) -> bool:
-    return error.status >= 500 or error.status in _MAY_PASS

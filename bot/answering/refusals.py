@@ -1,0 +1,33 @@
+"""Tell what Discord's refusals mean for an answer."""
+
+from __future__ import annotations
+
+import discord
+
+MESSAGE_GONE = 10008
+_MAY_PASS = {401, 408, 429}  # the bot's token was reset; too slow; too many requests
+_SHUT_THREAD = {50083, 160005}  # archived, locked; Discord says so with more than one status
+_TOKEN_GONE = {10015, 10062, 50027}  # unknown webhook, unknown interaction, invalid webhook token
+_TOO_LARGE = 40005
+
+
+def may_pass(error: discord.HTTPException) -> bool:
+    """Say whether the same request may be taken later. A 403 or 404 without a code comes from something in between."""
+    nameless = error.status in (403, 404) and not error.code
+    return error.status >= 500 or error.status in _MAY_PASS or nameless
+
+
+def shuts_out(error: discord.HTTPException) -> bool:
+    """Say whether the bot may not do this there, or there is no such place: another one may do."""
+    refused = isinstance(error, discord.Forbidden | discord.NotFound) or error.code in _SHUT_THREAD
+    return refused and not may_pass(error)
+
+
+def token_is_gone(error: discord.HTTPException) -> bool:
+    """Say whether an interaction's token has ended."""
+    return error.code in _TOKEN_GONE
+
+
+def is_too_large(error: discord.HTTPException) -> bool:
+    """Say whether the files are too large for Discord, or for what is before it."""
+    return error.code == _TOO_LARGE or error.status == 413
