@@ -43,11 +43,15 @@ class Message:
 
 @dataclass
 class Interaction:
-    """Hold one use of a command. `first` is the bot's first response, `edits` what it made of it later."""
+    """Hold one use of a command. `first` is the bot's first response, `edits` what it made of it later.
+
+    `token_s` is for how long its token works, if not for as long as others.
+    """
 
     id: int
     token: str
     user: int
+    token_s: float | None = None
     asked_at: float = field(default_factory=time.monotonic)
     first: Body | None = None
     message: Message | None = None
@@ -74,10 +78,10 @@ class Conversations:
         self.posted: list[Message] = []
         self._nonces: dict[str, tuple[float, Message]] = {}
 
-    def ask(self, user: int) -> Interaction:
+    def ask(self, user: int, token_s: float | None = None) -> Interaction:
         """Begin an interaction."""
         identity = snowflake()
-        interaction = Interaction(identity, f"token-{identity}", user)
+        interaction = Interaction(identity, f"token-{identity}", user, token_s)
         self.interactions[interaction.token] = interaction
         return interaction
 
@@ -99,7 +103,7 @@ class Conversations:
         interaction = self.interactions.get(token)
         if interaction is None or interaction.message is None:
             raise RefusedByDiscord(404, 10015)
-        if interaction.age_s > self.limits.token_s:
+        if interaction.age_s > (interaction.token_s or self.limits.token_s):
             raise RefusedByDiscord(401, 50027)
         return interaction.message
 

@@ -65,13 +65,13 @@ class DiscordServer:
     _socket: web.WebSocketResponse | None = None
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def slash(self, name: str, *, user: int = USER, **options: Any) -> str:
-        """Let somebody use a command; return the interaction's token."""
+    async def slash(self, name: str, *, user: int = USER, token_s: float | None = None, **options: Any) -> str:
+        """Let somebody use a command; return the interaction's token, which may work for `token_s` only."""
         command = next(c for c in self.commands if c["name"] == name and c.get("type", 1) == 1)
         kinds = {option["name"]: option["type"] for option in command["options"]}
         given = [{"name": key, "type": kinds[key], "value": value} for key, value in options.items()]
         data = {"id": "99", "name": name, "type": 1, "options": given}
-        asked = self.said.ask(user)
+        asked = self.said.ask(user, token_s)
         await self._dispatch("INTERACTION_CREATE", command_use(asked.id, asked.token, user, data))
         return asked.token
 
