@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
 from bot.bot import Bot
@@ -102,6 +103,35 @@ async def test_edits_at_most_once_a_second(
     assert 4 <= len(edits(env)) <= 5
     await env.advance_time(1)
     assert public_text(result) == "▰▰▰▰▰▰▰▰▰▰ step 50 of 50"
+
+
+async def test_progress_that_waits_for_its_turn_comes_before_the_answer(
+    alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been sent already: dropped, it could arrive after the answer."""
+    device.hold()
+    result = await alice.slash(channel, "imagine", **CAT)
+    waits, goes_on, send = asyncio.Event(), asyncio.Event(), env._webhook_adapter.request
+
+    async def request(*args: Any, **kwargs: Any) -> Any:
+        waits.set()
+        await goes_on.wait()
+        return await send(*args, **kwargs)
+
+    monkeypatch.setattr(env._webhook_adapter, "request", request)
+    await env.advance_time(1.1)
+    assert waits.is_set()
+    device.release()
+    await env.settle()
+    assert edits(env) == []
+    goes_on.set()
+    await env.settle()
+    progress, answered = edits(env)
+    assert progress["content"] == "Running…"
+    assert answered["embeds"]
+    await env.advance_time(5)
+    assert len(edits(env)) == 2
+    assert buttons(result) == []
 
 
 async def test_waiting_people_see_where_they_stand(
