@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import discord
 
+from bot.answering.readable import readable
 from bot.inference.pipeline import Request
 
 _ACKNOWLEDGED = 40060
@@ -35,7 +36,8 @@ class Deferral:
         if self._interaction.response.is_done():
             return
         try:
-            response = await self._interaction.response.defer(ephemeral=self._private, thinking=True)
+            with readable():
+                response = await self._interaction.response.defer(ephemeral=self._private, thinking=True)
             self.message_id = response.message_id if response else None
         except discord.HTTPException as error:
             if error.code != _ACKNOWLEDGED:

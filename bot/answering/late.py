@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot.answering.address import Address, readdress
+from bot.answering.readable import readable
 from bot.answering.refusals import MESSAGE_GONE, may_pass, shuts_out
 from bot.jobs.job import JobState
 from bot.texts import translate as _
@@ -112,7 +113,8 @@ class LatePost:
     async def edit_original(self, **changes: Any) -> None:
         """Edit the interaction's message, if it is known and not private: those only their token reaches."""
         if self._original is not None:
-            await self._original.edit(**changes, allowed_mentions=discord.AllowedMentions.none())
+            with readable():
+                await self._original.edit(**changes, allowed_mentions=discord.AllowedMentions.none())
 
     @property
     def _original(self) -> discord.PartialMessage | None:
@@ -125,8 +127,9 @@ class LatePost:
         """Return the message that the answer goes into, posting it if it isn't there yet."""
         place = self._address.late_place
         if place is None:
-            sent = await self._announce(direct=direct)
-            place = (sent.channel.id, sent.id)
+            with readable():
+                sent = await self._announce(direct=direct)
+                place = (sent.channel.id, sent.id)
             readdress(self._bot.engine.store, self._job, late_place=place)
         await self._bot.engine.store.settle()
         return self._message(*place)
@@ -145,13 +148,15 @@ class LatePost:
         limit = min(self._address.upload_limit, discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES)
         answer = await asyncio.to_thread(fit, answer, limit)
         words = [self._mention] * self._is_in_channel(message) + [answer.text] * bool(answer.text)
-        await message.edit(
-            content=" ".join(filter(None, words)) or None,
-            embeds=answer.embeds,
-            attachments=answer.discord_files(),
-            view=None,
-            allowed_mentions=self._pings,
-        )
+        files = answer.discord_files()
+        with readable():
+            await message.edit(
+                content=" ".join(filter(None, words)) or None,
+                embeds=answer.embeds,
+                attachments=files,
+                view=None,
+                allowed_mentions=self._pings,
+            )
 
     async def _point_to(self, message: discord.PartialMessage) -> None:
         """Say in the interaction's message where the answer is, instead of a progress and a button of the past."""
@@ -172,7 +177,8 @@ class LatePost:
             raise error
         text = _("I can't send you your answer: your direct messages are closed to me. Open them and ask again.")
         log.warning("the answer of job %s can't be delivered by direct message: %s", self._job.id, error)
-        await self._send(channel_id, text)
+        with readable():
+            await self._send(channel_id, text)
 
     async def _send(self, channel_id: int, text: str) -> discord.Message:
         """Post in a channel; the nonce keeps a repetition within a few minutes from being seen."""

@@ -12,26 +12,28 @@ from discord.http import handle_message_parameters
 from discord.webhook.async_ import async_context
 
 from bot.answering.address import Address
+from bot.answering.readable import readable
 
 
 async def find_original(client: discord.Client, address: Address) -> int:
     """Return the message's id; raise HTTPException."""
     webhook = discord.Webhook.partial(address.application_id, address.token, client=client)
-    message = await async_context.get().get_original_interaction_response(
-        address.application_id,
-        address.token,
-        session=webhook.session,
-        proxy=webhook.proxy,
-        proxy_auth=webhook.proxy_auth,
-    )
-    return int(message["id"])
+    with readable():
+        message = await async_context.get().get_original_interaction_response(
+            address.application_id,
+            address.token,
+            session=webhook.session,
+            proxy=webhook.proxy,
+            proxy_auth=webhook.proxy_auth,
+        )
+        return int(message["id"])
 
 
 async def edit_original(client: discord.Client, address: Address, **changes: Any) -> int:
     """Edit the message and return its id; `changes` are content, embeds, attachments and view. Raise HTTPException."""
     webhook = discord.Webhook.partial(address.application_id, address.token, client=client)
     silent = discord.AllowedMentions.none()
-    with handle_message_parameters(**changes, allowed_mentions=silent) as parameters:
+    with handle_message_parameters(**changes, allowed_mentions=silent) as parameters, readable():
         message = await async_context.get().edit_original_interaction_response(
             address.application_id,
             address.token,
@@ -42,4 +44,4 @@ async def edit_original(client: discord.Client, address: Address, **changes: Any
             multipart=parameters.multipart,
             files=parameters.files,
         )
-    return int(message["id"])
+        return int(message["id"])

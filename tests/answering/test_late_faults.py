@@ -11,7 +11,7 @@ import pytest
 from simcord import ChannelHandle, Env, InteractionResult, MemberActor
 
 from tests.fakes.executor import FakeDevice
-from tests.fakes.faults import CUT, Fault, Faults
+from tests.fakes.faults import CUT, PAGE, Fault, Faults
 from tests.fakes.seen import message
 
 SHUT = Fault([(403, 50013)], for_ever=True)
@@ -28,6 +28,7 @@ PASSING = {
     "trouble for long": Fault([(502, 0)] * 4),
     "too many requests": Fault([(429, 0)]),
     "a page of something in between": Fault([(403, 0), (404, 0)]),
+    "a page as if it were done": Fault([PAGE] * 2),
     "cut off": Fault([CUT]),
     "cut off when it was done": Fault([CUT], after=True),
 }

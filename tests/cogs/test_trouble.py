@@ -11,6 +11,7 @@ from simcord import ChannelHandle, Env, MemberActor
 
 from bot.engine import Engine
 from tests.fakes.executor import FakeDevice
+from tests.fakes.faults import PAGE, Fault, Faults
 from tests.fakes.seen import edits, embed, message, posts, public_text
 
 
@@ -110,3 +111,24 @@ async def test_a_first_response_whose_confirmation_got_lost_is_no_trouble(
     monkeypatch.setattr(env._webhook_adapter, "request", request)
     result = await alice.slash(channel, "imagine", prompt="a cat")
     assert embed(result).description == "> a cat"
+
+
+@pytest.mark.parametrize("kind", ["POST /interactions/.*/callback", "PATCH /webhooks/.*/@original"])
+async def test_a_page_of_something_in_between_is_no_end(
+    alice: MemberActor,
+    channel: ChannelHandle,
+    env: Env,
+    device: FakeDevice,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In place of the confirmation of the first response, or of a progress."""
+    Faults(monkeypatch).add(kind, Fault([PAGE], after=True))
+    device.hold()
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    await env.advance_time(1.1)
+    assert public_text(result) == "Running…"
+    device.release()
+    await env.settle()
+    assert embed(result).description == "> a cat"
+    assert env.errors == []

@@ -15,6 +15,8 @@ from simcord.http import router
 
 CUT = (0, 0)
 """The connection is lost."""
+PAGE = (200, 0)
+"""A page comes as the answer, as discord.py would return it."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Faults:
             if request.fullmatch(f"{method} {path}") and (failure := next(fails, None)):
                 if fault.after:
                     self._once(backend, method, path, **body)
-                _fail(*failure)
+                return _fail(*failure)
         return self._once(backend, method, path, **body)
 
     def _once(self, backend: Any, method: str, path: str, **body: Any) -> Any:
@@ -60,7 +62,9 @@ class Faults:
         return self._posted[path, nonce]
 
 
-def _fail(status: int, code: int) -> None:
+def _fail(status: int, code: int) -> str:
+    if (status, code) == PAGE:
+        return "<html></html>"
     if (status, code) == CUT:
         raise aiohttp.ClientConnectionError("connection reset")
     raise simcord.BackendError(status, code, "no")
