@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 from typing import TYPE_CHECKING
@@ -23,6 +24,17 @@ _DAMAGED = (
 )  # fmt: skip
 """What Pillow raises of a file that is no longer what it was."""
 
+_BEGINNINGS = re.compile(
+    rb"\x89PNG|\xff\xd8\xff|GIF8|BM|II[*+]\0|MM\0[*+]|RIFF....WEBP|....ftyp(avi[fs]|mif1|msf1)", re.DOTALL
+)
+"""What a file of each format begins with."""
+
+
+def check_is_picture(data: bytes) -> None:
+    """Raise BadInput when a file doesn't begin as pictures do; whether it is one only `decode_image` can tell."""
+    if not _BEGINNINGS.match(data):
+        raise _no_picture()
+
 
 def decode_image(data: bytes, *, max_pixels: int) -> Image:
     """Return the picture in `data` upright, as RGB on white, the first frame of an animation.
@@ -40,9 +52,7 @@ def decode_image(data: bytes, *, max_pixels: int) -> Image:
             image.load()
             return _on_white(_upright(image))
     except UnidentifiedImageError:
-        raise BadInput(
-            "This file is no picture that can be read. Send a {formats} file.", formats=_FORMATS_SHOWN
-        ) from None
+        raise _no_picture() from None
     except Image.DecompressionBombError:
         raise _too_many_pixels(max_pixels) from None
     except _DAMAGED:
@@ -58,6 +68,10 @@ def _check_size(image: Image, max_pixels: int) -> None:
             "This picture is too narrow. Send one whose longer side is at most {most} times the shorter one.",
             most=_MOST_RATIO,
         )
+
+
+def _no_picture() -> BadInput:
+    return BadInput("This file is no picture that can be read. Send a {formats} file.", formats=_FORMATS_SHOWN)
 
 
 def _too_many_pixels(max_pixels: int) -> BadInput:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from bot.errors import BadInput
+from bot.inference.images import check_is_picture
 from bot.inference.pipeline import Request
 from bot.inference.settings import ModelSettings
 
@@ -44,8 +45,9 @@ class PictureSettings(ModelSettings):
     max_pixels: int = Field(default=50_000_000, ge=1_000)
 
     def check(self, request: Any) -> None:
-        """Raise BadInput when the file is too large."""
+        """Raise BadInput when the file is too large, or clearly no picture."""
         self.check_bytes(len(request.image))
+        check_is_picture(request.image)
 
     def check_bytes(self, size_bytes: int) -> None:
         """Raise BadInput when a file of this size is too large."""

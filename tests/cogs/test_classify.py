@@ -97,12 +97,20 @@ async def test_an_empty_file_is_refused(alice: MemberActor, channel: ChannelHand
     assert private_text(result) == "This file is empty."
 
 
-async def test_a_file_that_is_no_picture_gets_the_workers_sentence(
+async def test_a_file_that_is_no_picture_is_refused(
     alice: MemberActor, channel: ChannelHandle, device: FakeDevice
 ) -> None:
-    device.answers(Failure(BadInput("This file is no picture that can be read. Send a {formats} file.", formats="PNG")))
     result = await alice.slash(channel, "classify", image=("cat.png", b"no picture"))
-    assert public_text(result) == "This file is no picture that can be read. Send a PNG file."
+    assert private_text(result).startswith("This file is no picture that can be read. Send a PNG, ")
+    assert not device.batches
+
+
+async def test_a_picture_that_is_damaged_gets_the_workers_sentence(
+    alice: MemberActor, channel: ChannelHandle, device: FakeDevice
+) -> None:
+    device.answers(Failure(BadInput("This picture is damaged.")))
+    result = await alice.slash(channel, "classify", image=("cat.png", PICTURE[1][:20]))
+    assert public_text(result) == "This picture is damaged."
 
 
 async def test_a_slow_download_is_deferred_first(
@@ -136,7 +144,7 @@ async def test_pictures_are_refused_when_they_take_too_much_memory(
     alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
 ) -> None:
     device.hold()
-    large = ("cat.png", bytes(600_000))
+    large = ("cat.png", PICTURE[1] + bytes(600_000))
     first = await alice.slash(channel, "classify", image=large)
     assert "no room for more pictures" in private_text(await alice.slash(channel, "classify", image=large))
     device.release()

@@ -22,7 +22,7 @@ from bot.compose import make_engine
 from bot.config import Settings, parse_settings
 from bot.engine import Engine
 from bot.jobs.store import NoStore
-from tests.fakes.seen import as_read, description, embed, message, public_text
+from tests.fakes.seen import as_read, description, embed, message, private_text, public_text
 from tests.fakes.simulation import simulated
 from tests.inference.tiny_vision import tiny_git, tiny_siglip, tiny_yolos
 
@@ -85,7 +85,12 @@ async def test_classify(alice: MemberActor, channel: ChannelHandle) -> None:
 
 async def test_classify_what_is_no_picture(alice: MemberActor, channel: ChannelHandle) -> None:
     result = await alice.slash(channel, "classify", image=("cat.jpg", b"no picture at all"))
-    assert public_text(result).startswith("This file is no picture that can be read.")
+    assert private_text(result).startswith("This file is no picture that can be read.")
+
+
+async def test_classify_half_a_picture(alice: MemberActor, channel: ChannelHandle) -> None:
+    result = await alice.slash(channel, "classify", image=("cat.jpg", CAT.read_bytes()[:2_000]))
+    assert public_text(result).startswith("This picture is damaged or incomplete.")
 
 
 async def test_classify_by_labels_of_ones_own(alice: MemberActor, channel: ChannelHandle) -> None:

@@ -13,6 +13,7 @@ from simcord import ChannelHandle, Env, MemberActor
 from bot.config import parse_settings
 from bot.engine import Engine
 from tests.conftest import MODELS
+from tests.fakes.answers import png
 from tests.fakes.executor import FakeDevice
 from tests.fakes.lives import Lives
 from tests.fakes.seen import buttons, commands, edits, embed, message, posts, private_text, public_text
@@ -51,7 +52,7 @@ async def test_an_answer_whose_command_has_gone_meanwhile(
     alice: MemberActor, channel: ChannelHandle, env: Env, lives: Lives
 ) -> None:
     env.inject_error("PATCH", "/webhooks/*/@original", status=500, times=None)
-    result = await alice.slash(channel, "detect", image=("street.png", b"street"))
+    result = await alice.slash(channel, "detect", image=("street.png", png(2, 2)))
     env.backend.faults.clear()
     lives.settings = parse_settings(MODELS)
     await lives.again(env, FakeDevice())
@@ -114,7 +115,7 @@ async def test_a_done_job_is_answered_without_running_again(
     alice: MemberActor, channel: ChannelHandle, env: Env, lives: Lives, waits_s: tuple[float, ...]
 ) -> None:
     env.inject_error("PATCH", "/webhooks/*/@original", status=500, times=None)
-    result = await alice.slash(channel, "classify", image=("cat.png", b"cat"))
+    result = await alice.slash(channel, "classify", image=("cat.png", png(2, 2)))
     for wait_s in waits_s:
         await env.advance_time(wait_s)
     assert not message(result).embeds

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.errors import BadInput
-from bot.inference.images import decode_image
+from bot.inference.images import check_is_picture, decode_image
 
 LIMIT = 1_000_000
 KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -107,8 +107,14 @@ def test_a_narrow_picture_is_refused(size: tuple[int, int]) -> None:
     "data", [b"", b"hello", b"%PDF-1.4", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"PK\x03\x04", b"\x00" * 1_000]
 )
 def test_what_is_no_picture(data: bytes) -> None:
-    with pytest.raises(BadInput, match="no picture that can be read"):
-        decode_image(data, max_pixels=LIMIT)
+    for look in (check_is_picture, lambda data: decode_image(data, max_pixels=LIMIT)):
+        with pytest.raises(BadInput, match="no picture that can be read"):
+            look(data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_begins_as_a_picture(kind: str) -> None:
+    check_is_picture(SAMPLES[kind])
 
 
 @pytest.mark.parametrize("kind", KINDS)
