@@ -19,17 +19,20 @@ from bot.answering.turns import Turns
 from bot.config import Settings
 from bot.defaults import Defaults
 from bot.engine import Engine
+from bot.errors import UserError
+from bot.events import survive_odd_events
 from bot.jobs.job import Job
 from bot.localised import CommandTexts
 from bot.owners import Owners, owners_of
 from bot.pulls import Pulls
-from bot.tree import Tree
-from bot.views.cancel import CancelButton
-from bot.views.job_menu import JobMenu
-from bot.views.pull import StopButton
+from bot.tree import Tree, tell
+from bot.views.cancel import CANCEL_IDS, CancelButton
+from bot.views.job_menu import MENU_IDS, JobMenu
+from bot.views.pull import PULL_IDS, StopButton
 
 log = logging.getLogger(__name__)
 _SYNCED, _PLACES = "synced commands", "synced places"
+_CLICKS = (discord.InteractionType.component, discord.InteractionType.modal_submit)
 _EVERYWHERE = 0
 """Stands for all guilds and direct messages among the places where commands are registered."""
 
@@ -60,6 +63,7 @@ class Bot(commands.AutoShardedBot):
             tree_cls=Tree,
             shard_count=shard_count,
         )
+        survive_odd_events(self._connection.parsers)
         if not settings.discord.guilds:  # Discord knows both of commands that are registered everywhere only
             self.tree.allowed_installs = app_commands.AppInstallationType(guild=True, user=False)
             self.tree.allowed_contexts = app_commands.AppCommandContext(guild=True, dm_channel=True)
@@ -98,6 +102,14 @@ class Bot(commands.AutoShardedBot):
 
     async def on_message(self, _message: discord.Message, /) -> None:
         """Do nothing: messages only come along with their deletions, which are listened for."""
+
+    async def on_interaction(self, interaction: discord.Interaction[Any], /) -> None:
+        """Answer clicks on what nobody listens to any more: buttons and forms of other versions of this bot."""
+        data: Any = interaction.data or {}
+        name = str(data.get("custom_id"))
+        known = any(ids.fullmatch(name) for ids in (CANCEL_IDS, MENU_IDS, PULL_IDS))
+        if interaction.type in _CLICKS and not known:
+            await tell(interaction, UserError("This is from another version of this bot. Use the command again."))
 
     async def close(self) -> None:
         """Stop answering, then disconnect."""

@@ -10,7 +10,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from bot.errors import UserError
+from bot.errors import UserError, brief
 from bot.texts import translate as _
 from bot.texts import use_locale
 from bot.views.text import MOST_CHARS, cut, plain
@@ -60,7 +60,10 @@ class Tree(app_commands.CommandTree["Bot"]):
         return False
 
     async def on_error(self, interaction: discord.Interaction[Bot], error: app_commands.AppCommandError, /) -> None:
-        """Tell the person what went wrong."""
+        """Tell the person what went wrong. While they type there is no way to: Discord takes choices alone."""
+        if interaction.type is discord.InteractionType.autocomplete:
+            log.warning("no choices could be offered: %s", brief(error))
+            return
         await tell(interaction, error)
 
 

@@ -11,14 +11,15 @@ from bot.errors import UserError
 from bot.jobs.job import JobState
 from bot.requesting import Rights, requester
 from bot.texts import translate as _
-from bot.texts import use_locale
-from bot.tree import tell
+from bot.views.component import Component
 
 if TYPE_CHECKING:
     from bot.bot import Bot
 
+CANCEL_IDS = re.compile(r"hubcord:cancel:(?P<job>[0-9a-f]{16})")
 
-class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"hubcord:cancel:(?P<job>[0-9a-f]{16})"):
+
+class CancelButton(Component, discord.ui.DynamicItem[discord.ui.Button[Any]], template=CANCEL_IDS):
     """Stop the job that is named in the button's id."""
 
     def __init__(self, job_id: str) -> None:
@@ -36,14 +37,10 @@ class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"hu
         """Make the button of a message that was sent before."""
         return cls(match["job"])
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def clicked(self, interaction: discord.Interaction[Any]) -> None:
         """Stop the job, or tell why not. The message itself is changed by whoever follows the job."""
-        use_locale(interaction.locale.value)
-        try:
-            await cancel_job(interaction, self._job_id)
-            await interaction.response.defer()
-        except UserError as error:
-            await tell(interaction, error)
+        await cancel_job(interaction, self._job_id)
+        await interaction.response.defer()
 
 
 async def cancel_job(interaction: discord.Interaction[Bot], job_id: str) -> str:

@@ -12,8 +12,8 @@ from bot.answering.address import Address
 from bot.errors import UserError
 from bot.jobs.job import Job
 from bot.texts import translate as _
-from bot.texts import use_locale
 from bot.views.cancel import cancel_job, cancel_own
+from bot.views.component import Component
 from bot.views.queue import Sight, queue_embed
 from bot.views.standing import standing
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from bot.bot import Bot
 
 ALL_OWN = "mine"
+MENU_IDS = re.compile("hubcord:stop")
 _JOB_ID = re.compile("[0-9a-f]{16}")
 _MOST_OPTIONS, _LABEL_CHARS = 25, 100
 
 
-class JobMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template="hubcord:stop"):
+class JobMenu(Component, discord.ui.DynamicItem[discord.ui.Select[Any]], template=MENU_IDS):
     """Stop the job that is chosen, then show the queue as it is now. Nothing is remembered, so it works for ever."""
 
     def __init__(self, options: list[discord.SelectOption]) -> None:
@@ -38,9 +39,8 @@ class JobMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template="hubcord:
         """Make the menu of a message that was sent before."""
         return cls(item.options if isinstance(item, discord.ui.Select) else [])
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def clicked(self, interaction: discord.Interaction[Any]) -> None:
         """Stop what was chosen, and say so above the queue."""
-        use_locale(interaction.locale.value)
         try:
             done = await cancel_choice(interaction, self.item.values[0])
         except UserError as error:

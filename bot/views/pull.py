@@ -15,8 +15,8 @@ from bot.answering.posting import EDIT_EVERY_S
 from bot.errors import JobCancelled, UserError
 from bot.pulls import Pull
 from bot.texts import translate as _
-from bot.texts import use_locale
 from bot.tree import TROUBLE, unexpected
+from bot.views.component import Component
 from bot.views.text import plain, steps_bar, with_links
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _MESSAGE_CHARS = 2000
+PULL_IDS = re.compile(r"hubcord:pull:(?P<pull>[0-9a-f]{16})")
 
 
 class PullMessage:
@@ -74,7 +75,7 @@ class PullMessage:
             self._shown = text
 
 
-class StopButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"hubcord:pull:(?P<pull>[0-9a-f]{16})"):
+class StopButton(Component, discord.ui.DynamicItem[discord.ui.Button[Any]], template=PULL_IDS):
     """Stop the download that is named in the button's id. Only the owner sees the message."""
 
     def __init__(self, pull_id: str) -> None:
@@ -89,9 +90,8 @@ class StopButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"hubc
         """Make the button of a message that was sent before."""
         return cls(match["pull"])
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def clicked(self, interaction: discord.Interaction[Any]) -> None:
         """Stop the download. After a restart nobody changes the message any more, so that is done here."""
-        use_locale(interaction.locale.value)
         pull = interaction.client.pulls.find(self._pull_id)
         if pull is not None:
             pull.cancel()

@@ -229,6 +229,17 @@ async def test_an_error_that_cannot_be_shown_is_no_crash(
     assert "an error couldn't be shown" in caplog.text
 
 
+async def test_what_goes_wrong_while_somebody_types_is_in_the_log_alone(
+    alice: MemberActor, channel: ChannelHandle, env: Env, bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Discord takes nothing but choices then: a sentence would be refused."""
+    bot.tree.remove_command("translate")
+    await alice.autocomplete(channel, "translate", "to", "p", text="x")
+    assert callbacks(env) == []
+    assert "no choices could be offered: CommandNotFound" in caplog.text
+    assert len(env.errors) == 1
+
+
 async def test_what_discord_delivers_twice_runs_once(
     alice: MemberActor, channel: ChannelHandle, device: FakeDevice, bot: Bot
 ) -> None:

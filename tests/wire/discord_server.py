@@ -72,7 +72,7 @@ class DiscordServer:
         given = [{"name": key, "type": kinds[key], "value": value} for key, value in options.items()]
         data = {"id": "99", "name": name, "type": 1, "options": given}
         asked = self.said.ask(user, token_s)
-        await self._dispatch("INTERACTION_CREATE", command_use(asked.id, asked.token, user, data))
+        await self.dispatch("INTERACTION_CREATE", command_use(asked.id, asked.token, user, data))
         return asked.token
 
     async def go_away(self) -> None:
@@ -98,7 +98,8 @@ class DiscordServer:
         """Return the edits that are answers, not progress."""
         return [edit for edit in self.edits(token) if is_final(edit)]
 
-    async def _dispatch(self, event: str, data: Body) -> None:
+    async def dispatch(self, event: str, data: Body) -> None:
+        """Tell the bot of an event."""
         assert self._socket is not None
         await self._socket.send_json({"op": 0, "t": event, "s": 1, "d": data})
 
@@ -126,8 +127,8 @@ class DiscordServer:
             "resume_gateway_url": self._gateway_url, "shard": [0, 1],
             "application": {"id": SELF["id"], "flags": 0},
         }  # fmt: skip
-        await self._dispatch("READY", ready)
-        await self._dispatch("GUILD_CREATE", GUILD_OBJECT)
+        await self.dispatch("READY", ready)
+        await self.dispatch("GUILD_CREATE", GUILD_OBJECT)
         self.connected.set()
 
     @property

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from bot.bundled.prepare import prepare
+from tests.wire.discord_objects import CHANNEL, USER, command_use
 from tests.wire.discord_server import DiscordServer, discord_server
 from tests.wire.process import failed_start, hubcord
 
@@ -20,10 +21,11 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)
 
 @dataclass
 class Running:
-    """Hold a bot's Discord, and the folder that it runs in."""
+    """Hold a bot's Discord, the folder that it runs in, and its process."""
 
     discord: DiscordServer
     folder: Path
+    process: asyncio.subprocess.Process
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -31,7 +33,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
     prepare(["minilm-sentiment"])
     folder = tmp_path_factory.mktemp("running")
     async with discord_server() as discord, hubcord(discord, folder) as process:
-        yield Running(discord, folder)
+        yield Running(discord, folder, process)
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 30) == 0
 
@@ -55,6 +57,19 @@ async def test_discords_trouble_loses_no_answer(running: Running) -> None:
     await discord.wait_for(lambda: discord.answers(token))
     assert discord.trouble == []
     assert len(discord.answers(token)) == 1
+
+
+async def test_what_cannot_be_read_ends_nothing(running: Running) -> None:
+    """Discord has new kinds of channels and fields at any time."""
+    discord = running.discord
+    await discord.dispatch("GUILD_UPDATE", {"id": "no number"})
+    asked = discord.said.ask(USER)
+    options = [{"name": "text", "type": 3, "value": "I love this!"}]
+    data = {"id": "99", "name": "sentiment", "type": 1, "options": options}
+    use = command_use(asked.id, asked.token, USER, data)
+    await discord.dispatch("INTERACTION_CREATE", use | {"channel": {"id": str(CHANNEL), "type": 11}})
+    await discord.wait_for(lambda: discord.answers(asked.token))
+    assert running.process.returncode is None
 
 
 async def test_a_second_bot_keeps_off_the_same_store(running: Running) -> None:
