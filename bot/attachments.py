@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, TypeVar
 
 import discord
@@ -10,6 +11,7 @@ from bot.errors import BadInput
 from bot.inference.picture_task import PictureRequest, PictureSettings
 from bot.tree import TROUBLE
 
+_DOWNLOAD_S = 60.0
 Asked = TypeVar("Asked", bound=PictureRequest)
 
 
@@ -22,7 +24,8 @@ async def picture_request(
     """
     settings.check_bytes(image.size)
     try:
-        data = await image.read()
+        async with asyncio.timeout(_DOWNLOAD_S):  # discord.py waits for five minutes
+            data = await image.read()
     except TROUBLE:
         raise BadInput("Discord didn't hand over this picture. Send it again.") from None
     return kind(image=data, hidden=image.is_spoiler(), **options)

@@ -83,6 +83,20 @@ async def test_a_download_that_breaks_off_is_told_privately(
     assert private_text(result) == NOT_READ
 
 
+async def test_a_download_that_hangs_is_given_up(
+    alice: MemberActor, channel: ChannelHandle, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs(_url: str) -> bytes:
+        return await env.external_wait(asyncio.Event().wait(), reason="the CDN says nothing") and b""
+
+    monkeypatch.setattr(env.bot.http, "get_from_cdn", hangs)
+    result = await alice.slash(channel, "classify", image=PICTURE)
+    assert callbacks(env) == [5]
+    await env.advance_time(61)
+    assert result.response is None, "the “thinking” is gone"
+    assert result.followups[-1].content == NOT_READ
+
+
 async def test_a_picture_that_is_gone_is_told_privately(
     alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
 ) -> None:
