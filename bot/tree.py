@@ -10,6 +10,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.answering.refusals import may_pass
 from bot.errors import UserError, brief
 from bot.texts import translate as _
 from bot.texts import use_locale
@@ -95,6 +96,9 @@ def _sentence(error: Exception) -> str:
         return _("You don't have the permission for this.")
     if isinstance(error, app_commands.CheckFailure):
         return _("You can't use this here.")
+    if isinstance(error, aiohttp.ClientError) or (isinstance(error, discord.HTTPException) and may_pass(error)):
+        log.warning("Discord has trouble: %s", brief(error))
+        return _("Discord has trouble. Try again in a minute.")
     return unexpected(error)
 
 

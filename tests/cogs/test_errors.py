@@ -229,6 +229,15 @@ async def test_an_error_that_cannot_be_shown_is_no_crash(
     assert "an error couldn't be shown" in caplog.text
 
 
+async def test_trouble_of_discord_is_called_so(
+    alice: MemberActor, channel: ChannelHandle, env: Env, caplog: pytest.LogCaptureFixture
+) -> None:
+    env.inject_error("POST", "/interactions/*/callback", status=429, code=0)
+    assert private_text(await alice.slash(channel, "help")) == "Discord has trouble. Try again in a minute."
+    assert "ERROR" not in {record.levelname for record in caplog.records}
+    assert len(env.errors) == 1
+
+
 async def test_what_goes_wrong_while_somebody_types_is_in_the_log_alone(
     alice: MemberActor, channel: ChannelHandle, env: Env, bot: Bot, caplog: pytest.LogCaptureFixture
 ) -> None:
