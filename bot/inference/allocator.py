@@ -24,7 +24,7 @@ def keep_freed_memory() -> None:
 
 
 def give_back_memory() -> None:
-    """Give free memory back to the system: a model was unloaded."""
+    """Give free memory back to the system: a model was loaded or unloaded."""
     if (malloc_trim := _function("malloc_trim")) is not None:
         malloc_trim(0)
 

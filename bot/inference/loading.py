@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from bot.errors import ModelUnavailable, UserError, brief
+from bot.inference.allocator import give_back_memory
 from bot.inference.collector import no_collection
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles
@@ -73,6 +74,8 @@ def load(files: ModelFiles, loader: Loader, device: Device) -> Any:
         raise
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise _unloadable(files, error) from error
+    finally:
+        give_back_memory()  # weights as they were before they were converted
 
 
 def _unloadable(files: ModelFiles, error: Exception) -> ModelUnavailable:
