@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeVar
-
-import discord
+from typing import Any, Protocol, TypeVar
 
 from bot.errors import BadInput
 from bot.inference.picture_task import PictureRequest, PictureSettings
@@ -15,9 +13,24 @@ _DOWNLOAD_S = 60.0
 Asked = TypeVar("Asked", bound=PictureRequest)
 
 
-async def picture_request(
-    kind: type[Asked], image: discord.Attachment, settings: PictureSettings, **options: Any
-) -> Asked:
+class Picture(Protocol):
+    """Be a picture in Discord, like an attachment."""
+
+    @property
+    def size(self) -> int:
+        """Return its bytes as a file; 0 while that isn't known."""
+        ...
+
+    def is_spoiler(self) -> bool:
+        """Say whether it is hidden until a reader wants to see it."""
+        ...
+
+    async def read(self) -> bytes:
+        """Download it."""
+        ...
+
+
+async def picture_request(kind: type[Asked], image: Picture, settings: PictureSettings, **options: Any) -> Asked:
     """Download a picture and return the request about it; raise BadInput.
 
     Its size is checked before, its content later, in the worker.

@@ -63,7 +63,7 @@ class Classify(commands.Cog):
     async def classify_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Name what the first picture of the clicked message shows."""
         chosen = self._bot.defaults.choose(interaction, "classify", None)
-        request = picture_request(ClassifyRequest, first_picture(message), self._settings, model=chosen)
+        request = picture_request(ClassifyRequest, first_picture(interaction, message), self._settings, model=chosen)
         await self._bot.replies.answer(interaction, "classify", request)
 
 

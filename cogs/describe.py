@@ -45,7 +45,7 @@ class Describe(commands.Cog):
     async def describe_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Say what the first picture of the clicked message shows; only the reader sees it."""
         chosen = self._bot.defaults.choose(interaction, "describe", None)
-        request = picture_request(DescribeRequest, first_picture(message), self._settings, model=chosen)
+        request = picture_request(DescribeRequest, first_picture(interaction, message), self._settings, model=chosen)
         await self._bot.replies.answer(interaction, "describe", request, private=True)
 
 

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
+import discord
 import pytest
 from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 
+from bot.bot import Bot
 from bot.errors import BadInput
 from bot.inference.pipeline import Failure
 from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, Label
@@ -214,13 +216,35 @@ async def test_menu_takes_a_picture_that_a_message_forwards(
     assert device.requests == [ClassifyRequest(model="path:models/animals", image=png(1, 1), top=5)]
 
 
+@pytest.mark.parametrize("place", ["image", "thumbnail"])
+async def test_menu_takes_the_picture_of_an_embed_from_discords_proxy(
+    alice: MemberActor,
+    channel: ChannelHandle,
+    bot: Bot,
+    device: FakeDevice,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    """A picture of /imagine is in an embed, and so isn't among the attachments of its message."""
+
+    async def read(address: str) -> bytes:
+        assert address == "https://media.discordapp.net/one.png"
+        return png(1, 1)
+
+    monkeypatch.setattr(bot.http, "get_from_cdn", read)
+    shown = {"url": "https://example.org/one.png", "proxy_url": "https://media.discordapp.net/one.png"}
+    clicked = await bot.get_partial_messageable(channel.id).send(embed=discord.Embed.from_dict({place: shown}))
+    await alice.context_menu(channel, "Classify image", clicked)
+    assert device.requests == [ClassifyRequest(model="path:models/animals", image=png(1, 1), top=5)]
+
+
 @pytest.mark.parametrize("files", [[], [("notes.txt", b"no picture")]])
 async def test_menu_needs_a_picture(
     alice: MemberActor, channel: ChannelHandle, device: FakeDevice, files: list[tuple[str, bytes]]
 ) -> None:
     clicked = await alice.send(channel, "look", attachments=files)
     result = await alice.context_menu(channel, "Classify image", clicked)
-    assert private_text(result) == "This message has no picture attached."
+    assert private_text(result) == "This message has no picture."
     assert not device.batches
 
 

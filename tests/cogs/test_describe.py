@@ -44,7 +44,7 @@ async def test_menu_answers_the_reader_alone(
 async def test_menu_needs_a_picture(alice: MemberActor, channel: ChannelHandle, device: FakeDevice) -> None:
     clicked = await alice.send(channel, "look")
     result = await alice.context_menu(channel, "Describe image", clicked)
-    assert private_text(result) == "This message has no picture attached."
+    assert private_text(result) == "This message has no picture."
     assert not device.batches
 
 

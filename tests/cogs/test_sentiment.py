@@ -6,6 +6,7 @@ import discord
 import pytest
 from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 
+from bot.bot import Bot
 from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import as_read, callbacks, description, edits, embed, message, private_text
@@ -128,6 +129,17 @@ async def test_menu_looks_at_what_a_message_forwards(
     said = await bob.send(guild.create_text_channel("elsewhere"), "I hate mondays")
     result = await alice.context_menu(channel, "Sentiment", await alice.forward(said, channel))
     assert embed(result).title == "negative · 80.0%"
+
+
+async def test_menu_takes_the_text_of_embeds(
+    alice: MemberActor, channel: ChannelHandle, bot: Bot, device: FakeDevice
+) -> None:
+    news = discord.Embed(title="News", description="All is well.").add_field(name="Weather", value="Sunny")
+    clicked = await bot.get_partial_messageable(channel.id).send(embed=news)
+    await alice.context_menu(channel, "Sentiment", clicked)
+    assert device.requests == [
+        SentimentRequest(model="path:models/plain-mood", text="News\n\nAll is well.\n\nWeather\nSunny")
+    ]
 
 
 async def test_menu_needs_text(alice: MemberActor, channel: ChannelHandle, device: FakeDevice) -> None:
