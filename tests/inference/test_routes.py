@@ -157,6 +157,21 @@ def test_a_model_that_tells_no_languages_makes_none_likelier() -> None:
         choose_route((Route(ANY, "m"),), "Das ist schon Deutsch, wie du siehst.", "de")
 
 
+@pytest.mark.parametrize(
+    ("text", "likely", "code"),
+    [
+        ("أحب هذا كثيرا", ("en", "pt"), "ar"),
+        ("Привет мир", ("en", "pt"), "ru"),
+        ("こんにちは", ("en", "pt"), "ja"),
+        ("Здраво", ("en", "uk"), "uk"),
+        ("mañana", ("en", "pt"), "pt"),
+        ("123 😀", ("en", "pt"), "en"),
+    ],
+)
+def test_a_short_text_is_in_no_language_of_another_script(text: str, likely: tuple[str, ...], code: str) -> None:
+    assert detect_language(text, likely).code == code
+
+
 def test_a_language_is_found_by_the_code_that_is_configured() -> None:
     """The detector says `no`, a host may write `nb`."""
     settings = translate(pair("nb", "en", "no-en"))

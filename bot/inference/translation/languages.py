@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -93,14 +94,29 @@ def detect_language(text: str, likely: Collection[str]) -> Detected:
     """Return the language of `text`.
 
     Short texts deceive the detector (85 % right on three words): for them, or when it isn't sure, only the `likely`
-    languages are considered.
+    languages are considered, as far as they are written so.
     """
     identifier = _identifier()
     ranked = [Detected(language_code(code), float(p)) for code, p in identifier.rank(text)]
     sure = ranked[0].probability >= _SURE and len(text.split()) >= _LONG_ENOUGH_WORDS
     if sure or ranked[0].code in likely:
         return ranked[0]
-    return next((guess for guess in ranked if guess.code in likely), ranked[0])
+    without_latin = _is_without_latin(text)
+    possible = {code for code in likely if not (without_latin and _is_latin(code))}
+    return next((guess for guess in ranked if guess.code in possible), ranked[0])
+
+
+def _is_without_latin(text: str) -> bool:
+    """Say whether a text has letters, and none of them is a Latin one."""
+    letters = [sign for sign in text if sign.isalpha()]
+    return bool(letters) and not any(unicodedata.name(sign, "").startswith("LATIN") for sign in letters)
+
+
+def _is_latin(code: str) -> bool:
+    """Say whether a language is usually written in Latin script."""
+    from babel.core import get_global
+
+    return "_Latn" in get_global("likely_subtags").get(code, "")
 
 
 @lru_cache(maxsize=1)
