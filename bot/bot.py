@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -14,6 +15,7 @@ from discord import app_commands
 from discord.ext import commands
 
 import cogs
+from bot.answering.readable import readable
 from bot.answering.replies import Replies
 from bot.answering.turns import Turns
 from bot.config import Settings
@@ -25,12 +27,14 @@ from bot.jobs.job import Job
 from bot.localised import CommandTexts
 from bot.owners import Owners, owners_of
 from bot.pulls import Pulls
-from bot.tree import Tree, tell
+from bot.tree import TROUBLE, Tree, tell
 from bot.views.cancel import CANCEL_IDS, CancelButton
 from bot.views.job_menu import MENU_IDS, JobMenu
 from bot.views.pull import PULL_IDS, StopButton
 
 log = logging.getLogger(__name__)
+_SYNC_S = 20.0
+"""How long the start waits for that. Where 200 commands were made in a day, Discord asks to wait until the next one."""
 _SYNCED, _PLACES = "synced commands", "synced places"
 _CLICKS = (discord.InteractionType.component, discord.InteractionType.modal_submit)
 _EVERYWHERE = 0
@@ -76,6 +80,7 @@ class Bot(commands.AutoShardedBot):
         self.owners = Owners(self)
         self.pulls = Pulls(settings)
         self._unanswered = unanswered
+        self._syncing: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:
         """Load every cog that has a model, tell Discord of changed commands, and answer what the last run left."""
@@ -85,12 +90,18 @@ class Bot(commands.AutoShardedBot):
         await self.defaults.load()
         await self.owners.load()
         await self.load_cogs()
-        try:
-            await self.sync_if_changed()
-        except discord.DiscordException as error:  # the commands of before still work
-            log.warning("the commands couldn't be registered: %s", error)
+        self._syncing = asyncio.create_task(self._sync(), name="sync")
+        await asyncio.wait([self._syncing], timeout=_SYNC_S)
         for job in self._unanswered:
             self.replies.resume(job)
+
+    async def _sync(self) -> None:
+        """Register changed commands; when that fails, those of before still work."""
+        try:
+            with readable():
+                await self.sync_if_changed()
+        except (discord.DiscordException, *TROUBLE) as error:
+            log.warning("the commands couldn't be registered: %s", error)
 
     async def load_cogs(self) -> None:
         """Load every cog, found by its file, but for those of tasks without a model."""
@@ -113,6 +124,9 @@ class Bot(commands.AutoShardedBot):
 
     async def close(self) -> None:
         """Stop answering, then disconnect."""
+        if self._syncing is not None:
+            self._syncing.cancel()
+            await asyncio.gather(self._syncing, return_exceptions=True)
         await self.replies.close()
         await self.owners.close()
         self.pulls.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import aiohttp
 import pytest
 from simcord import Env
 
@@ -63,6 +66,37 @@ async def test_a_server_that_the_bot_is_not_in_is_named_and_stops_no_other(
             assert await bot.sync_commands() == [CATS]
     finally:
         await env.shutdown()
+
+
+async def test_a_start_does_not_wait_until_tomorrow(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who makes more than 200 commands a day is asked to wait that long."""
+    env = Env(bot)
+    asked = []
+
+    async def waits() -> None:
+        asked.append(env)
+        await env.external_wait(asyncio.Event().wait(), reason="Discord's daily limit")
+
+    monkeypatch.setattr("bot.bot._SYNC_S", 0.05)
+    monkeypatch.setattr(bot.tree, "sync", waits)
+    async with simulated(env):
+        assert asked
+        assert bot.is_ready()
+        assert await bot.commands_changed()
+
+
+@pytest.mark.parametrize("error", [TypeError("no list"), aiohttp.ClientConnectionError("reset")])
+async def test_a_start_goes_on_when_registering_fails(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    async def fails() -> None:
+        raise error
+
+    env = Env(bot)
+    monkeypatch.setattr(bot.tree, "sync", fails)
+    async with simulated(env):
+        assert bot.is_ready()
+        assert "the commands couldn't be registered" in caplog.text
 
 
 @pytest.mark.parametrize("config", [{"discord": {"guilds": [CATS, DOGS]}}])
