@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from typing import Any, Self
 
 import discord
 
 from bot.jobs.job import Job
 from bot.jobs.store import Store
+
+_TOKEN_LIFE = timedelta(minutes=15)
+"""Counted from when an interaction came here: Discord's clock and this machine's may differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,7 @@ class Address:
         return cls(
             application_id=interaction.application_id,
             token=interaction.token,
-            expires_at=interaction.expires_at.timestamp(),
+            expires_at=(discord.utils.utcnow() + _TOKEN_LIFE).timestamp(),
             channel_id=interaction.channel_id,
             user_id=interaction.user.id,
             private=private,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
+import discord
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
@@ -132,3 +134,13 @@ async def test_a_page_of_something_in_between_is_no_end(
     await env.settle()
     assert embed(result).description == "> a cat"
     assert env.errors == []
+
+
+async def test_a_clock_that_is_fast_makes_no_answer_late(
+    alice: MemberActor, channel: ChannelHandle, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = discord.utils.utcnow
+    monkeypatch.setattr(discord.utils, "utcnow", lambda: now() + timedelta(minutes=20))
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    assert embed(result).description == "> a cat"
+    assert posts(env) == []
