@@ -26,7 +26,7 @@ REFUSING = {
 }
 PASSING = {
     "trouble for long": Fault([(502, 0)] * 4),
-    "too many requests": Fault([(429, 0)]),
+    "too many requests": Fault([(429, 0), (403, 40003)]),
     "a page of something in between": Fault([(403, 0), (404, 0)]),
     "a page as if it were done": Fault([PAGE] * 2),
     "cut off": Fault([CUT]),
