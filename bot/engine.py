@@ -173,9 +173,9 @@ class Engine:
         if job.attempts >= MAX_ATTEMPTS:
             return UserError(_CRASHED)
         settings = self.tasks[job.task]
-        if not set(map(_repository, job.request.models)).issubset(map(_repository, settings.references)):
-            return UserError(_GONE)
         try:
+            if not set(map(_repository, job.request.models)).issubset(map(_repository, settings.references)):
+                return UserError(_GONE)
             settings.check(job.request)
         except UserError as error:
             return error

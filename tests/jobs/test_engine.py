@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,18 @@ async def test_cancel_of_a_running_job_outlives_a_restart(tmp_path: Path) -> Non
     await engine.close()
     again = make_engine(device, store=sqlite(tmp_path))
     assert [job.state for job in await again.start()] == [JobState.CANCELLED]
+    await again.close()
+
+
+async def test_a_job_of_another_version_whose_model_nobody_can_read_stops_no_start(tmp_path: Path) -> None:
+    engine = make_engine(FakeDevice(), store=sqlite(tmp_path))
+    await engine.start()
+    odd = Job(task="sentiment", request=replace(request(), model="ollama:mood"), requester=ALICE, reply_to={})
+    await engine.store.add(odd)
+    await engine.close()
+    again = make_engine(FakeDevice(), store=sqlite(tmp_path))
+    (job,) = await again.start()
+    assert (job.state, type(job.error)) == (JobState.FAILED, BadInput)
     await again.close()
 
 
