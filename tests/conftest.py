@@ -19,6 +19,7 @@ from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 from bot.bot import Bot
 from bot.bundled.prepare import prepare
 from bot.config import Settings, parse_settings
+from bot.doctor.check import Check
 from bot.engine import Engine
 from bot.jobs.store import NoStore, Store
 from tests.fakes.executor import FakeDevice
@@ -82,6 +83,16 @@ def warm_workers(fork_server: tuple[ForkServerContext, Path], monkeypatch: pytes
     context, said = fork_server
     monkeypatch.setattr("bot.jobs.worker_process._spawn", context)
     return said
+
+
+@pytest.fixture
+def unasked_translators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the doctor leave out what translation models are asked: that takes a process that imports transformers."""
+
+    async def nothing(*_: object) -> list[Check]:
+        return []
+
+    monkeypatch.setattr("bot.doctor.examine.check_languages", nothing)
 
 
 @pytest.fixture

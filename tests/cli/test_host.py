@@ -59,6 +59,7 @@ def test_the_doctor_finds_what_is_wrong(tmp_path: Path, monkeypatch: pytest.Monk
     assert levels["imagine model hf:nobody/nothing@main"] == "error"
 
 
+@pytest.mark.usefixtures("unasked_translators")
 def test_the_doctor_warns_of_code_that_runs(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(
         '[hub]\ntrusted_torchhub = ["a/trusted"]\n'
@@ -70,6 +71,7 @@ def test_the_doctor_warns_of_code_that_runs(tmp_path: Path) -> None:
     assert levels["classify model torchhub:a/stranger:v1#net"] == "error"
 
 
+@pytest.mark.usefixtures("unasked_translators")
 def test_the_doctor_finds_a_model_that_the_command_has_no_use_for(tmp_path: Path) -> None:
     folder = tiny_classifier(tmp_path / "vit")
     (tmp_path / "config.toml").write_text(f'[sentiment]\nmodels = ["path:{folder}"]\n', encoding="utf-8")
@@ -84,6 +86,7 @@ def test_the_doctor_reads_out_mistakes_of_the_configuration(tmp_path: Path) -> N
     assert "queue.capacity" in result.stdout
 
 
+@pytest.mark.usefixtures("unasked_translators")
 def test_the_doctor_looks_at_the_store_and_leaves_it_alone(tmp_path: Path) -> None:
     async def make() -> None:
         store = SqlStore(f"sqlite+aiosqlite:///{tmp_path}/hubcord.db")
@@ -104,6 +107,7 @@ def test_the_doctor_looks_at_the_store_and_leaves_it_alone(tmp_path: Path) -> No
     assert "✗ store: The job store was written by a newer hubcord" in store_line()
 
 
+@pytest.mark.usefixtures("unasked_translators")
 def test_the_doctor_tells_a_store_in_use(tmp_path: Path) -> None:
     _beat(tmp_path, time.time())
     line = next(line for line in cli.invoke(app, ["doctor"]).stdout.splitlines() if " store: " in line)

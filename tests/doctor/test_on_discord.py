@@ -31,13 +31,7 @@ async def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 @pytest.fixture
-def server(whole: DiscordServer, monkeypatch: pytest.MonkeyPatch) -> DiscordServer:
-    """Leave out what translation models are asked: that takes a process that imports transformers."""
-
-    async def nothing(*_: object) -> list[Check]:
-        return []
-
-    monkeypatch.setattr("bot.doctor.examine.check_languages", nothing)
+def server(whole: DiscordServer, unasked_translators: None) -> DiscordServer:  # noqa: ARG001
     return whole
 
 

@@ -23,7 +23,7 @@ from tests.fakes.waiting import until
 from tests.inference.finding import hub_environment
 from tests.inference.line import CPU
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
-from tests.inference.torch_server import pretend_servers, serve_repository, serve_weights
+from tests.inference.torch_server import fetch_here, pretend_servers, serve_repository, serve_weights
 
 SHUFFLENET = "torchvision:shufflenet_v2_x0_5"
 SCALED = "torchhub:owner/repo:v1.0#scaled"
@@ -97,8 +97,10 @@ def test_a_download_that_was_stopped_goes_on(hub: LoopbackHub) -> None:
 
 
 @pytest.mark.usefixtures("hub")
-def test_weights_that_were_removed_are_noticed_and_fetched_again(tmp_path: Path) -> None:
-    find_model(SCALED, trusted=TRUSTED)
+def test_weights_that_were_removed_are_noticed_and_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch_here(SCALED, monkeypatch)
     (weights,) = (tmp_path / "torch").rglob("scaled*.pth")
     weights.unlink()
     assert not is_here(SCALED)
@@ -114,19 +116,20 @@ ROUND = Fault(".pth", 302, {"Location": "/round.pth"}), "ConnectionError: Exceed
 
 
 @pytest.mark.parametrize(
-    ("text", "fault", "why"),
+    ("text", "troubles"),
     [
-        *((SHUFFLENET, *trouble) for trouble in (DAMAGED, CUT, GONE, ROUND)),
-        *((SCALED, *trouble) for trouble in (DAMAGED, CUT)),  # both take a process that imports torch
+        (SHUFFLENET, [DAMAGED, CUT, GONE, ROUND]),
+        (SCALED, [DAMAGED, CUT]),  # each takes a process that imports torch
     ],
 )
-def test_what_goes_wrong_is_told(hub: LoopbackHub, text: str, fault: Fault, why: str) -> None:
-    hub.faults.append(fault)
-    with pytest.raises(ModelUnavailable) as error:
-        find_model(text, accepts=ClassifyPipeline.accepts, trusted=TRUSTED)
-    assert why in error.value.values["hint"]
-    assert not is_here(text)
-    hub.faults.clear()
+def test_what_goes_wrong_is_told(hub: LoopbackHub, text: str, troubles: list[tuple[Fault, str]]) -> None:
+    for fault, why in troubles:
+        hub.faults.append(fault)
+        with pytest.raises(ModelUnavailable) as error:
+            find_model(text, accepts=ClassifyPipeline.accepts, trusted=TRUSTED)
+        assert why in error.value.values["hint"]
+        assert not is_here(text)
+        hub.faults.clear()
     find_model(text, accepts=ClassifyPipeline.accepts, trusted=TRUSTED)
     assert is_here(text)
 

@@ -12,13 +12,12 @@ from PIL import Image
 
 from bot.errors import BadInput, ModelUnavailable
 from bot.inference.hub import ModelFiles, find_model
-from bot.inference.hubs.fetch_torch import fetch_from_torch_here
 from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier
 from bot.inference.precision.choice import CHOICES
 from bot.inference.reference import parse_reference
 from tests.inference.line import CPU
 from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
-from tests.inference.torch_server import pretend_servers, serve_repository
+from tests.inference.torch_server import fetch_here, pretend_servers, serve_repository
 
 COMMIT = "1234567890abcdef1234567890abcdef12345678"
 HUBCONF = """
@@ -105,13 +104,15 @@ def test_a_classifier_with_the_preparation_and_labels_of_imagenet(
     assert capsys.readouterr().out == ""
 
 
-def test_labels_that_nobody_knows_are_numbers() -> None:
+def test_labels_that_nobody_knows_are_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch_here("torchhub:owner/repo:v1.0#few", monkeypatch)
     classifier = load("torchhub:owner/repo:v1.0#few")
     prepared = classifier.prepare(Image.new("RGB", (64, 64), "red"), top=3)
     assert classifier([prepared])[0].labels[0].label == "class 0"
 
 
-def test_a_model_of_linear_layers_alone_in_every_precision() -> None:
+def test_a_model_of_linear_layers_alone_in_every_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch_here("torchhub:owner/repo:v1.0#linear", monkeypatch)
     files = find("torchhub:owner/repo:v1.0#linear")
     for precision in CHOICES:
         classifier = load_classifier(files, replace(CPU, precision=precision))
@@ -126,27 +127,22 @@ def test_nothing_runs_of_a_repository_that_is_not_trusted(github: LoopbackHub) -
     assert github.requests == []
 
 
-@pytest.mark.parametrize(("text", "why"), [("v1.0#broken", "BadZipFile: File is not a zip file"), ("v9#bright", "404")])
-def test_what_can_not_be_fetched_is_told(text: str, why: str) -> None:
+def test_what_can_not_be_fetched_is_told() -> None:
     with pytest.raises(ModelUnavailable) as error:
-        load(f"torchhub:owner/repo:{text}")
-    assert why in error.value.values["hint"]
+        load("torchhub:owner/repo:v1.0#broken")
+    assert "BadZipFile: File is not a zip file" in error.value.values["hint"]
 
 
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
-        ("no_classifier", "it is no image classifier"),
-        ("asserting", "AssertionError: no weights here"),
-        ("nothing", "Cannot find callable nothing"),
+        ("v1.0#no_classifier", "it is no image classifier"),
+        ("v1.0#asserting", "AssertionError: no weights here"),
+        ("v1.0#nothing", "Cannot find callable nothing"),
+        ("v9#bright", "404"),
     ],
 )
 def test_what_can_not_be_loaded_is_told(entry: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the process that fetches does it, but in this one: importing torch takes seconds."""
-    import torch
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", torch.hub.download_url_to_file)  # which is replaced
-    reference = parse_reference(f"torchhub:owner/repo:v1.0#{entry}")
     with pytest.raises(ModelUnavailable) as error:
-        fetch_from_torch_here(reference, ClassifyPipeline.accepts, ("owner/repo",), lambda *_: None)
+        fetch_here(f"torchhub:owner/repo:{entry}", monkeypatch)
     assert why in error.value.values["hint"]

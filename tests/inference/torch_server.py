@@ -16,6 +16,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from bot.inference.hubs.fetch_torch import fetch_from_torch_here
+from bot.inference.pipelines.classify import ClassifyPipeline
+from bot.inference.reference import parse_reference
 from bot.inference.sources import builder_facts
 from tests.inference.loopback_hub import LoopbackHub
 
@@ -84,3 +87,12 @@ def serve_repository(hub: LoopbackHub, folder: Path, name: str, hubconf: str, *r
             archive.mkdir("owner-repo-abc")
             archive.writestr("owner-repo-abc/hubconf.py", hubconf)
     hub.add(name, folder / "github")
+
+
+def fetch_here(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fetch a classifier as the process that fetches does it, but in this one: importing torch takes seconds."""
+    import torch
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", torch.hub.download_url_to_file)  # which is replaced
+    reference = parse_reference(text)
+    fetch_from_torch_here(reference, ClassifyPipeline.accepts, (reference.name,), lambda *_: None)
