@@ -11,12 +11,12 @@ from bot.inference.precision import int8
 from bot.inference.precision.folded import AFTER_RELU
 from bot.inference.precision.int8 import quantised
 from bot.inference.precision.int8_conv import int8_conv, int8_conv_class
-from bot.inference.precision.layers import has_onednn, has_vnni
+from bot.inference.precision.layers import multiplies_bytes
 
 
 @pytest.fixture(autouse=True)
 def _with_vnni() -> None:
-    if not (has_onednn() and has_vnni()):
+    if not multiplies_bytes():
         pytest.skip("needs a processor with VNNI")
 
 
@@ -92,5 +92,5 @@ def test_a_model_gets_them_where_the_processor_adds_exactly(monkeypatch: pytest.
     conv, _ = make(16, 16, kernel=3)
     model = torch.nn.Sequential(conv)
     assert type(quantised(model)[0]) is int8_conv_class()
-    monkeypatch.setattr(int8, "has_vnni", lambda: False)
+    monkeypatch.setattr(int8, "multiplies_bytes", lambda: False)
     assert type(quantised(model)[0]) is torch.nn.Conv2d

@@ -17,7 +17,8 @@ from bot.inference.models import measured_bytes
 from bot.inference.pipelines.classify import load_classifier
 from bot.inference.pipelines.sentiment import _TextClassifier
 from bot.inference.precision.choice import CHOICES, choose, converted, fit
-from bot.inference.precision.int8 import int8_linear, quantised
+from bot.inference.precision.int8 import quantised
+from bot.inference.precision.int8_linear import int8_linear
 from bot.inference.precision.remembered import FILE, Remembered
 from bot.inference.translation.translator import Translator
 from tests.bundled.test_models import SENTIMENT
@@ -59,8 +60,12 @@ def test_an_answer_does_not_depend_on_its_batch(sentiment: Any) -> None:
     assert company == pytest.approx(sentiment([SENTIMENT[0][0]])[0].scores, abs=0.02)
 
 
-def test_int8_computes_nearly_what_the_layer_does() -> None:
+@pytest.mark.parametrize("with_bytes", [True, False])
+def test_int8_computes_nearly_what_the_layer_does(monkeypatch: pytest.MonkeyPatch, with_bytes: bool) -> None:
     import torch
+
+    if not with_bytes:
+        monkeypatch.setattr("bot.inference.precision.int8_linear.multiplies_bytes", lambda: False)
 
     torch.manual_seed(0)
     for linear in (torch.nn.Linear(64, 24), torch.nn.Linear(7, 3, bias=False)):

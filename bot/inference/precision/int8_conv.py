@@ -10,11 +10,7 @@ from functools import cache
 from typing import Any
 
 from bot.inference.precision.folded import AFTER_RELU
-
-_LARGEST = 127
-_SMALLEST_SCALE = 1e-8
-_MIDDLE = 128
-"""The byte that stands for 0 where numbers may be negative: oneDNN multiplies bytes of 0 to 255 fastest."""
+from bot.inference.precision.rounding import LARGEST, MIDDLE, SMALLEST_SCALE
 
 
 def int8_conv(conv: Any) -> Any:
@@ -32,7 +28,7 @@ def int8_conv_class() -> type[Any]:
     """Return the class of the layer; torch is imported only now."""
     import torch
 
-    half = torch.tensor(0.5)
+    half, no_zeros = torch.tensor(0.5), torch.zeros(1, dtype=torch.int32)
     operations = torch.ops.onednn  # what torch.compile calls, too; torch has no public name for it
 
     class Int8Conv2d(torch.nn.Module):
@@ -40,20 +36,18 @@ def int8_conv_class() -> type[Any]:
 
         weight: torch.Tensor
         scale: torch.Tensor
-        zeros: torch.Tensor
         bias: torch.Tensor
 
         def __init__(self, conv: torch.nn.Conv2d) -> None:
             super().__init__()
             weight = conv.weight.detach()
-            scale = weight.abs().amax((1, 2, 3)).clamp_min(_SMALLEST_SCALE).div_(_LARGEST)
+            scale = weight.abs().amax((1, 2, 3)).clamp_min(SMALLEST_SCALE).div_(LARGEST)
             bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
             self._steps = list(conv.stride), list(conv.padding), list(conv.dilation), conv.groups
-            self._zero = 0 if getattr(conv, AFTER_RELU, False) else _MIDDLE
+            self._zero = 0 if getattr(conv, AFTER_RELU, False) else MIDDLE
             self._is_packed = False
             self.register_buffer("weight", (weight / scale.view(-1, 1, 1, 1)).round_().to(torch.int8))
             self.register_buffer("scale", scale)
-            self.register_buffer("zeros", torch.zeros(conv.out_channels, dtype=torch.int32))
             self.register_buffer("bias", bias.view(-1, 1, 1))
 
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -64,7 +58,7 @@ def int8_conv_class() -> type[Any]:
                 )
                 self._is_packed = True
             outputs = operations.qconv_pointwise(
-                rounded, 1.0, self._zero, self.weight, self.scale, self.zeros, None, *self._steps,
+                rounded, 1.0, self._zero, self.weight, self.scale, no_zeros, None, *self._steps,
                 1.0, 0, torch.float32, "none", [], "",
             )  # fmt: skip
             return torch.addcmul(self.bias, outputs, scale, out=outputs)
@@ -76,7 +70,7 @@ def int8_conv_class() -> type[Any]:
             """
             rows = pictures.permute(0, 2, 3, 1).flatten(1)
             largest = rows.amax(-1) if self._zero == 0 else torch.maximum(rows.amax(-1), rows.amin(-1).neg_())
-            scale = largest.clamp_min_(_SMALLEST_SCALE).div_(_LARGEST)
+            scale = largest.clamp_min_(SMALLEST_SCALE).div_(LARGEST)
             rounded = torch.empty_like(rows, dtype=torch.int8)
             for row, place, factor in zip(rows, rounded, scale.reciprocal().tolist(), strict=True):
                 place.copy_(torch.add(half, row, alpha=factor) if self._zero == 0 else row.mul(factor).round_())

@@ -32,9 +32,9 @@ def has_onednn() -> bool:
     return known and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
-def has_vnni() -> bool:
-    """Say whether the processor adds products of bytes exactly; others stop at 15 bits."""
+def multiplies_bytes() -> bool:
+    """Say whether oneDNN multiplies bytes here, exactly: processors without VNNI stop adding at 15 bits."""
     import torch
 
-    features = torch.cpu.get_capabilities()
+    features = torch.cpu.get_capabilities() if has_onednn() else {}
     return bool(features.get("avx512_vnni") or features.get("avx_vnni"))
