@@ -22,12 +22,12 @@ _SHOWS = {"_", "translate", "Sentence", *(kind.__name__ for kind in _ERRORS)}
 _COMMAND, _DESCRIPTIONS, _MENU, _GROUP = "command", "describe", "ContextMenu", "group_description"
 
 
-def collect(root: Path = _ROOT) -> Catalog:
+def collect() -> Catalog:
     """Return all texts with the files that they come from."""
     catalogue = Catalog(project="hubcord")
-    for path in sorted([*root.glob("bot/**/*.py"), *root.glob("cogs/*.py")]):
+    for path in sorted([*_ROOT.glob("bot/**/*.py"), *_ROOT.glob("cogs/*.py")]):
         for text, line in _texts(ast.parse(path.read_text(encoding="utf-8"))):
-            catalogue.add(text, locations=[(str(path.relative_to(root)), line)])
+            catalogue.add(text, locations=[(str(path.relative_to(_ROOT)), line)])
     return catalogue
 
 

@@ -45,9 +45,9 @@ class Glyph:
         return self.first_name or self.name
 
 
-def read_table(path: Path = TABLE) -> list[Glyph]:
+def read_table() -> list[Glyph]:
     """Return the glyphs of the table, in its order."""
-    rows = (line.split("|") for line in path.read_text(encoding="utf-8").splitlines())
+    rows = (line.split("|") for line in TABLE.read_text(encoding="utf-8").splitlines())
     return [Glyph(kind, name, int(code, 16), tuple(words.split(",")), old) for kind, name, code, words, old in rows]
 
 
@@ -85,12 +85,6 @@ def to_tensor(images: list[Image.Image]) -> torch.Tensor:
     """Return pictures as float32 in [-1, 1], shape (n, 3, SIZE, SIZE)."""
     stacked = np.stack([np.asarray(image) for image in images])
     return torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def to_images(tensor: torch.Tensor) -> list[Image.Image]:
-    """Turn tensors in [-1, 1], shape (n, 3, h, w), back into pictures."""
-    pixels = ((tensor.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    return [Image.fromarray(array) for array in pixels]
 
 
 def grid(font: Path, glyphs: list[Glyph]) -> torch.Tensor:

@@ -22,6 +22,7 @@ from training.emoji.data import COLOURS, Glyph, read_table
 
 MAX_TOKENS = 24
 WIDTH = 96
+VOCABULARY = 1400
 START, END = "<|startoftext|>", "<|endoftext|>"
 CHARACTERS = string.ascii_lowercase + string.digits + ",.!?'-:;/()\"&+"
 
@@ -34,13 +35,13 @@ def samples(glyphs: list[Glyph], rng: random.Random, count: int) -> tuple[list[s
     return [caption(glyphs[i], names[j], rng) for i, j in zip(things, colours, strict=True)], things, colours
 
 
-def learn_merges(texts: list[str], size: int) -> tuple[dict[str, int], list[str]]:
+def learn_merges(texts: list[str]) -> tuple[dict[str, int], list[str]]:
     """Return a CLIP vocabulary (with every character, inside and at the end of a word) and its merges."""
     bpe = Tokenizer(models.BPE(unk_token=END, end_of_word_suffix="</w>"))
     bpe.normalizer = normalizers.Lowercase()
     bpe.pre_tokenizer = pre_tokenizers.Whitespace()
     trainer = trainers.BpeTrainer(
-        vocab_size=size,
+        vocab_size=VOCABULARY,
         initial_alphabet=list(CHARACTERS),
         special_tokens=[START, END],
         end_of_word_suffix="</w>",
@@ -54,10 +55,10 @@ def learn_merges(texts: list[str], size: int) -> tuple[dict[str, int], list[str]
     return vocabulary, [" ".join(merge) if isinstance(merge, list) else merge for merge in model["merges"]]
 
 
-def make_tokenizer(glyphs: list[Glyph], folder: Path, seed: int, size: int = 1400) -> CLIPTokenizer:
+def make_tokenizer(glyphs: list[Glyph], folder: Path, seed: int) -> CLIPTokenizer:
     """Train the byte pair encoding on captions and save it as a ``CLIPTokenizer``."""
     texts, _, _ = samples(glyphs, random.Random(seed), 30_000)
-    vocabulary, merges = learn_merges(texts, size)
+    vocabulary, merges = learn_merges(texts)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.json").write_text(json.dumps(vocabulary))
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from bot.bundled.marian import Weights
 
+MAX_TOKENS = 320
+"""The most that are written of a translation."""
+
 
 class SSRU(nn.Module):
     """Run the simpler simple recurrent unit: c = f * c_before + (1 - f) * W x, out = relu(c)."""
@@ -75,7 +78,7 @@ def _cell_state(weights: Weights) -> dict[str, torch.Tensor]:
 
 
 @torch.inference_mode()
-def translate_ids(model: MarianMTModel, inputs: dict[str, torch.Tensor], *, max_tokens: int = 320) -> torch.Tensor:
+def translate_ids(model: MarianMTModel, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
     """Translate a padded batch greedily; return (batch, length) target ids, padded, with the end tokens."""
     encoded = model.model.encoder(**inputs).last_hidden_state
     pad = int(model.config.pad_token_id)
@@ -83,7 +86,7 @@ def translate_ids(model: MarianMTModel, inputs: dict[str, torch.Tensor], *, max_
     done = torch.zeros(len(encoded), dtype=torch.bool)
     columns: list[torch.Tensor] = []
     _stream(model, on=True)
-    while len(columns) < max_tokens and not done.all():
+    while len(columns) < MAX_TOKENS and not done.all():
         hidden = _decode_step(model, last, len(columns), encoded, inputs["attention_mask"])
         last = (model.lm_head(hidden) + model.final_logits_bias).argmax(-1)
         last[done] = pad
