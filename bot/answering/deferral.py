@@ -46,7 +46,10 @@ class Deferral:
     async def bridge(self, request: Awaitable[Request]) -> Request:
         """Await a request; defer when it isn't there well within Discord's three seconds."""
         building = asyncio.ensure_future(request)
-        await asyncio.wait([building], timeout=_READ_BEFORE_DEFER_S)
-        if not building.done():
-            await self.send()
-        return await building
+        try:
+            await asyncio.wait([building], timeout=_READ_BEFORE_DEFER_S)
+            if not building.done():
+                await self.send()
+            return await building
+        finally:
+            building.cancel()  # nobody waits for it any more

@@ -99,6 +99,24 @@ async def test_a_download_that_hangs_is_given_up(
     assert result.followups[-1].content == NOT_READ
 
 
+async def test_a_download_ends_when_discord_takes_no_answer_to_its_command(
+    alice: MemberActor, channel: ChannelHandle, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = asyncio.Event()
+
+    async def hangs(_url: str) -> bytes:
+        try:
+            return await env.external_wait(asyncio.Event().wait(), reason="the CDN says nothing") and b""
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(env.bot.http, "get_from_cdn", hangs)
+    env.inject_error("POST", "/interactions/*/callback", status=404, code=10062, times=None)
+    await alice.slash(channel, "classify", image=PICTURE)
+    assert ended.is_set()
+    assert len(env.errors) == 1
+
+
 async def test_a_picture_that_is_gone_is_told_privately(
     alice: MemberActor, channel: ChannelHandle, env: Env, device: FakeDevice
 ) -> None:
