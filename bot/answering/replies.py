@@ -102,7 +102,7 @@ class Replies:
             await self.waiting(self._until_ended(job, posting))
             self._bot.owners.hear(job.error)
             if job.id not in self._unwanted:
-                await self._deliver(posting, self._render(job))
+                await self._deliver(posting, self._answer_to(job))
             self._unwanted.discard(job.id)
             self._bot.engine.answered(job)
 
@@ -198,6 +198,13 @@ class Replies:
             yield
         finally:
             del self._messages[message_id]
+
+    def _answer_to(self, job: Job) -> Answer:
+        """Return what people see of a job's end; where that can't be made, a reference, so that no job stays open."""
+        try:
+            return self._render(job)
+        except Exception as error:  # noqa: BLE001 - like the command tree, which no job of before a restart is in
+            return Answer(text=unexpected(error))
 
     def _render(self, job: Job) -> Answer:
         if job.result is not None:

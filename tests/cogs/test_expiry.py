@@ -210,8 +210,12 @@ async def test_closed_direct_messages_are_no_crash(
     assert channel.last_message.embeds == []
 
 
-async def test_too_large_for_the_channel_is_said_by_token(alice: MemberActor, channel: ChannelHandle, env: Env) -> None:
-    env.inject_error("PATCH", "/webhooks/*/@original", status=413, code=40005)
+@pytest.mark.parametrize("code", [40005, 0])
+async def test_too_large_for_the_channel_is_said_by_token(
+    alice: MemberActor, channel: ChannelHandle, env: Env, code: int
+) -> None:
+    """Discord says so with a code of its own, what is before it without."""
+    env.inject_error("PATCH", "/webhooks/*/@original", status=413, code=code)
     result = await alice.slash(channel, "imagine", prompt="a cat")
     assert public_text(result) == TOO_LARGE
     assert message(result).attachments == []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from tests.conftest import MODELS
 from tests.fakes.answers import png
 from tests.fakes.executor import FakeDevice
 from tests.fakes.lives import Lives
-from tests.fakes.seen import buttons, commands, edits, embed, message, posts, private_text, public_text
+from tests.fakes.seen import buttons, commands, edits, embed, message, posts, public_text
 
 
 async def test_held_and_queued_jobs_run_and_are_answered_once(
@@ -57,6 +55,20 @@ async def test_an_answer_whose_command_has_gone_meanwhile(
     lives.settings = parse_settings(MODELS)
     await lives.again(env, FakeDevice())
     assert public_text(result) == "This command isn't offered here any more."
+
+
+async def test_an_answer_that_cannot_be_made_is_told_once(
+    alice: MemberActor, channel: ChannelHandle, env: Env, lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env.inject_error("PATCH", "/webhooks/*/@original", status=500, times=None)
+    result = await alice.slash(channel, "imagine", prompt="a cat")
+    env.backend.faults.clear()
+    monkeypatch.setattr("bot.views.imagine.imagine_answer", None)
+    await lives.again(env, FakeDevice())
+    assert public_text(result).startswith("Something went wrong (reference ")
+    before = len(edits(env))
+    await lives.again(env, FakeDevice())
+    assert len(edits(env)) == before
 
 
 @pytest.mark.parametrize(
@@ -144,61 +156,6 @@ async def test_a_button_of_the_last_life_cancels(
     assert public_text(result) == "Cancelled."
     assert buttons(result) == []
     assert len(second.cancelled) == 1
-
-
-@pytest.mark.parametrize("with_button", [True, False])
-async def test_a_confirmed_cancellation_outlives_a_crash(
-    alice: MemberActor,
-    channel: ChannelHandle,
-    env: Env,
-    engine: Engine,
-    device: FakeDevice,
-    lives: Lives,
-    with_button: bool,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """It is durable when Discord hears of it, though the job runs on, and even begins to compute after that."""
-    device.obeys = device.starts = False
-    device.hold()
-    result = await alice.slash(channel, "imagine", prompt="a cat")
-    await env.advance_time(1.1)
-    stored = _states_at_responses(env, lives, monkeypatch)
-    if with_button:
-        await alice.click(message(result), label="Cancel")
-    else:
-        confirmed = await alice.slash(channel, "cancel")
-        assert private_text(confirmed) == "Stopping /imagine at its next step."
-    device.started()
-    assert stored == ["cancelled"]
-    assert len(engine.running()) == 1
-    await lives.crash(engine)
-
-    second = FakeDevice()
-    engine = await lives.again(env, second)
-    assert public_text(result) == "Cancelled."
-    assert buttons(result) == []
-    await lives.crash(engine)
-    before = len(edits(env))
-    third = FakeDevice()
-    await lives.again(env, third)
-    assert second.batches == third.batches == []
-    assert len(edits(env)) == before
-    assert posts(env) == []
-
-
-def _states_at_responses(env: Env, lives: Lives, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list that gets the stored state of the job whenever an interaction is responded to."""
-    states: list[str] = []
-    send = env._webhook_adapter.request
-
-    async def request(route: Any, *args: Any, **kwargs: Any) -> Any:
-        if route.url.endswith("/callback"):
-            with contextlib.closing(sqlite3.connect(lives.file)) as connection:
-                states.extend(state for (state,) in connection.execute("SELECT state FROM jobs"))
-        return await send(route, *args, **kwargs)
-
-    monkeypatch.setattr(env._webhook_adapter, "request", request)
-    return states
 
 
 async def test_the_language_is_remembered(

@@ -135,6 +135,12 @@ async def test_a_job_of_another_version_whose_model_nobody_can_read_stops_no_sta
     await again.close()
 
 
+async def test_a_store_in_trouble_holds_nobody_up_for_long(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.engine._NOTE_S", 0.01)
+    monkeypatch.setattr(engine.store, "settle", asyncio.Event().wait)
+    await engine.note()
+
+
 async def test_cancel_of_a_job_that_is_being_written(engine: Engine, device: FakeDevice) -> None:
     written, add = asyncio.Event(), engine.store.add
 
