@@ -16,6 +16,7 @@ from pathlib import Path
 import aiohttp
 import discord
 
+from bot.allocator import use_one_heap
 from bot.bot import Bot
 from bot.compose import make_engine, make_store
 from bot.config import DEFAULT_FILE, TOKEN_VARIABLE, Settings, discord_token, load_settings
@@ -35,6 +36,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 async def serve(config: Path | None) -> None:
     """Connect with the token of the environment and serve until SIGINT or SIGTERM; raise UserError."""
+    use_one_heap()
     settings = load_settings(config)
     token = discord_token()
     del os.environ[TOKEN_VARIABLE]  # workers and downloads inherit what is there, and have no use for it

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from bot.inference.allocator import give_back_memory
+from bot.allocator import give_back_memory
 from bot.inference.cgroup import memory_limit_bytes
 from bot.inference.collector import collect_all
 

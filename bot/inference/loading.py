@@ -8,8 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
+from bot.allocator import give_back_memory
 from bot.errors import ModelUnavailable, UserError, brief
-from bot.inference.allocator import give_back_memory
 from bot.inference.collector import no_collection
 from bot.inference.device import Device
 from bot.inference.hub import ModelFiles

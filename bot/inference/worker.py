@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from bot.inference.allocator import keep_freed_memory
+from bot.allocator import keep_freed_memory
 from bot.inference.batch import BatchRun
 from bot.inference.collector import no_collection
 from bot.inference.device import Device, DeviceBroken, compute_alone

@@ -1,7 +1,7 @@
-"""Keep the memory that a batch frees for the next one, which glibc would give back to the system after each layer.
+"""Set up the C library's allocator, if it's glibc's: for speed where models compute, for little memory in the bot.
 
-The system hands memory out page by page and clears it: a fifth of the time of a batch of texts went into that
-(docs/performance.md). Other systems' allocators, musl's among them, are left as they are.
+glibc gives memory back to the system after each layer of a model. The system hands it out page by page and clears it: a
+fifth of the time of a batch of texts went into that (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ctypes
 import sys
 from typing import Any
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """glibc's numbers for mallopt(3)."""
 _KEPT_BYTES, _LARGEST_BYTES = 1 << 30, 32 << 20
 """How much free memory stays at the end of the heap, and the largest piece that lies there (glibc allows no more)."""
@@ -21,6 +21,12 @@ def keep_freed_memory() -> None:
     if (mallopt := _function("mallopt")) is not None:
         mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
         mallopt(_MMAP_THRESHOLD, _LARGEST_BYTES)
+
+
+def use_one_heap() -> None:
+    """Let all threads share one heap: those of the bot mostly wait."""
+    if (mallopt := _function("mallopt")) is not None:
+        mallopt(_ARENA_MAX, 1)
 
 
 def give_back_memory() -> None:

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from bot.inference.allocator import give_back_memory, keep_freed_memory
+from bot.allocator import give_back_memory, keep_freed_memory
 
 _PROGRAM = """
 import resource, sys
-from bot.inference.allocator import give_back_memory, keep_freed_memory
+from bot.allocator import give_back_memory, keep_freed_memory
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
