@@ -14,8 +14,6 @@ from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from bot.errors import ConfigError
 from bot.inference.cgroup import cpu_limit
@@ -88,6 +86,9 @@ class QueueSettings(Frozen):
 
 
 def _usable_database(url: str) -> str:
+    from sqlalchemy.engine import make_url  # the command line's tasks need no database
+    from sqlalchemy.exc import ArgumentError
+
     try:
         dialect = make_url(url).get_dialect(_is_async=True)
         dialect.import_dbapi()

@@ -22,6 +22,12 @@ for module in pkgutil.iter_modules(cogs.__path__, "cogs."):
     __import__(module.name)
 print(*{name.partition(".")[0] for name in sys.modules})
 """
+_COMMAND_LINE = """
+import sys
+import bot.cli.app, bot.cli.models, bot.config
+bot.config.parse_settings({})
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
 
 
 def _name(path: Path) -> str:
@@ -55,12 +61,22 @@ def _for_types_only(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
+def _loaded(code: str) -> set[str]:
+    """Return the packages that a process has imported after it ran this code."""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
 def test_the_bot_process_loads_no_heavy_library() -> None:
-    loaded = subprocess.run(
-        [sys.executable, "-c", _BOT_PROCESS], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert {"bot", "cogs", "discord"} <= set(loaded)
+    loaded = _loaded(_BOT_PROCESS)
+    assert {"bot", "cogs", "discord"} <= loaded
     assert HEAVY.isdisjoint(loaded)
+
+
+def test_the_command_line_is_there_without_discord_and_a_database() -> None:
+    loaded = _loaded(_COMMAND_LINE)
+    assert "typer" in loaded
+    assert loaded.isdisjoint({"discord", "sqlalchemy", *HEAVY})
 
 
 @pytest.mark.parametrize(
