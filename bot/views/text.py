@@ -11,8 +11,15 @@ MOST_CHARS = 1_900
 QUOTE_CHARS = 300
 _ANYWHERE = re.compile(r"([\\*_~`|\[<])")
 _AT_LINE_START = re.compile(r"^(\s*)([>#-])", re.MULTILINE)
-_ADDRESS = re.compile(r"(https?://[\w.-]+(?::\d+)?(?:[/?#][\w./?#=&%+,;:()!'~-]*)?)")
-"""What can stand in an address without being formatted itself; Discord takes a backslash in one for a part of it."""
+_HARMLESS = re.compile(
+    r"""(
+      https?://[\w.-]+(?::\d+)?(?:[/?\#][\w./?\#=&%+,;:()!'~-]*)?  # of an address what isn't formatted itself
+    | <a?:\w{2,32}:\d{15,20}>  # custom emoji
+    | <t:\d{1,13}(?::[a-zA-Z])?>  # times
+    )""",
+    re.VERBOSE,
+)
+"""What Discord shows better as it is: it takes a backslash in an address for a part of it."""
 _SPOILER = re.compile(r"\|\|.+?\|\|", re.DOTALL)
 _FILLED, _EMPTY = "▰", "▱"
 _BAR_CELLS, _STEPS_CELLS = 12, 10
@@ -34,8 +41,8 @@ def plain(text: str) -> str:
 
 
 def with_links(text: str) -> str:
-    """Return a text as `plain` does, but with its addresses as they are, so that one can follow them."""
-    return "".join(part if n % 2 else plain(part) for n, part in enumerate(_ADDRESS.split(text)))
+    """Return a text as `plain` does, but with its addresses, custom emoji and times as they are, to follow and see."""
+    return "".join(part if n % 2 else plain(part) for n, part in enumerate(_HARMLESS.split(text)))
 
 
 def has_spoiler(text: str) -> bool:

@@ -36,6 +36,8 @@ def test_sentences_and_lines_are_pieces() -> None:
         ("use </queue:99>", "USE </queue:99>"),
         ("1 < 2 and a > b", "1 < 2 AND A > B"),
         ("12:30 !!! 😀", "12:30 !!! 😀"),
+        ("he is ||the murderer||, @everyone", "HE IS ||THE MURDERER||, @everyone"),
+        ("me@everyonesmail.org | no", "ME@EVERYONESMAIL.ORG | NO"),
     ],
 )
 def test_what_is_never_translated(text: str, shown: str) -> None:

@@ -53,6 +53,13 @@ def test_no_formatting_survives_in_addresses(text: str) -> None:
     assert "@everyone" not in with_links(text)
 
 
+def test_custom_emoji_and_times_are_seen_and_mentions_are_not() -> None:
+    text = "_1_ <a:pog:123456789012345678> <t:1700000000:R> <@123456789012345678> </imagine:1>"
+    assert with_links(text) == (
+        "\\_1\\_ <a:pog:123456789012345678> <t:1700000000:R> \\<@\u200b123456789012345678> \\</imagine:1>"
+    )
+
+
 @pytest.mark.parametrize("text", ["the ||cat|| dies", "||\na\nb||", "|||a|||", "a ||b||\\"])
 def test_what_has_a_spoiler_is_quoted_behind_one(text: str) -> None:
     shown = quote(text)

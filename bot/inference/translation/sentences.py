@@ -13,6 +13,8 @@ _AS_IT_IS = re.compile(
     | `[^`\n]+`                   # code in a line
     | <a?:\w+:\d+>                # Discord's custom emoji
     | <(?:@[!&]?|\#|t:|/[^:>\n]+:)[-\d:A-Za-z]+>   # mentions of people, roles, channels and commands; times
+    | @(?:everyone|here)\b
+    | \|\|                        # marks of spoilers
     | https?://[^\s<>]+           # links
     """,
     re.VERBOSE | re.DOTALL,
@@ -34,8 +36,9 @@ class Piece:
 
 
 def split_text(text: str) -> list[Piece]:
-    """Cut a text into sentences and into what is never translated: code, links, mentions, custom emoji.
+    """Cut a text into sentences and into what is never translated.
 
+    That are code, links, mentions, custom emoji and the marks of spoilers.
     The pieces in a row, white space included, are the text again.
     """
     pieces: list[Piece] = []
