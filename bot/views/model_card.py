@@ -29,7 +29,7 @@ def card_embed(card: Card) -> discord.Embed:
     for name, words in ((_("Use"), _USE), (_("Limits"), _LIMITS)):
         if section := section_about(card.text, words):
             embed.add_field(name=name, value=cut(plain(cut(section, _SECTION_CHARS)), _FIELD_CHARS), inline=False)
-    if not card.cached:
+    if not card.cached and not card.trouble:
         embed.set_footer(text=_("It is fetched when it is first used."))
     return embed
 

@@ -18,6 +18,7 @@ from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_senti
 
 Found = dict[str, dict[str, Any]]
 _NAMES = ("sentiment@main", "gated", "private", "nothing", "sentiment@v9", "pickled", "classifier")
+RESNET = "torchvision:resnet18"
 _IMPATIENT = """
 import bot.doctor.check, bot.inference.hubs.cards
 bot.inference.hubs.cards._TIMEOUT_S = 2.0
@@ -89,9 +90,12 @@ def test_a_token_that_may_and_one_that_is_refused(hub: LoopbackHub, tmp_path: Pa
 
 
 def test_offline_nothing_is_asked(hub: LoopbackHub, tmp_path: Path) -> None:
-    found = doctor(hub, tmp_path, HF_TOKEN=TOKEN, HF_HUB_OFFLINE="1")
+    classify = f'\n[classify]\nmodels = ["{RESNET}"]\n'
+    (tmp_path / "config.toml").write_text(CONFIG + classify, encoding="utf-8")
+    found = doctor(hub, tmp_path, HF_TOKEN=TOKEN, HF_HUB_OFFLINE="1", TORCH_HOME=str(tmp_path))
     assert found["HF token"]["text"] == "set; not tried: HF_HUB_OFFLINE is on"
-    assert "HF_HUB_OFFLINE forbids fetching it" in found["sentiment@main"]["text"]
+    for name in ("sentiment@main", f"classify model {RESNET}"):
+        assert "HF_HUB_OFFLINE forbids fetching it" in found[name]["text"]
     assert hub.requests == []
 
 

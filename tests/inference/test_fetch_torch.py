@@ -15,6 +15,7 @@ from bot.errors import JobCancelled, ModelUnavailable
 from bot.fetch_ahead import FetchAhead
 from bot.inference.hub import find_model, is_here
 from bot.inference.hubs import fetch_process
+from bot.inference.hubs.cards import local_card
 from bot.inference.models import ModelCache
 from bot.inference.pipelines.classify import ClassifyPipeline, load_classifier
 from bot.inference.reference import parse_reference
@@ -43,6 +44,7 @@ def scaled(pretrained=False):
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
     """Serve small weights of torchvision, and a repository of PyTorch Hub whose code fetches more."""
+    import huggingface_hub.constants  # noqa: F401 - it reads the environment once, which is changed below
     import torch
     from torchvision import models
 
@@ -104,9 +106,11 @@ def test_weights_that_were_removed_are_noticed_and_fetched_again(
     (weights,) = (tmp_path / "torch").rglob("scaled*.pth")
     weights.unlink()
     assert not is_here(SCALED)
+    assert not local_card(SCALED).cached
     find_model(SCALED, trusted=TRUSTED)
     assert weights.is_file()
     assert is_here(SCALED)
+    assert local_card(SCALED).cached
 
 
 DAMAGED = Fault(".pth", damaged=True), "arrived damaged"
@@ -140,6 +144,22 @@ def test_a_server_that_says_nothing_is_given_up(hub: LoopbackHub, monkeypatch: p
     with pytest.raises(ModelUnavailable) as error:
         find_model(SHUFFLENET)
     assert "Nothing came for 2 seconds" in error.value.values["hint"]
+
+
+def test_offline_nothing_is_asked_and_what_is_here_is_used(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    find_model(SHUFFLENET)
+    hub.requests.clear()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    find_model(SHUFFLENET)
+    assert local_card(SHUFFLENET).trouble == ""
+    for text in ("torchvision:resnet18", SCALED):
+        with pytest.raises(ModelUnavailable) as error:
+            find_model(text, trusted=TRUSTED)
+        why = "It isn't in the cache, and HF_HUB_OFFLINE forbids fetching it. 1. Unset HF_HUB_OFFLINE"
+        assert str(error.value.values["hint"]).startswith(f"{text}: {why}")
+        assert local_card(text).trouble.startswith(why)
+    assert hub.requests == []
 
 
 async def test_the_defaults_are_fetched_at_the_start_with_their_shares(hub: LoopbackHub) -> None:

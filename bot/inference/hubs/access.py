@@ -32,6 +32,7 @@ _NOT_WRITABLE = (
     "The cache can't be written ({error}). 1. Let hubcord's account write there, or set HF_HOME to a folder where it "
     "may. 2. Start again."
 )
+_OFFLINE = "OfflineModeIsEnabled"
 _HINTS = {
     "GatedRepoError": f"Its licence must be accepted first. 1. Accept it at {{page}} . 2. Then {_TOKEN}.",
     "RepositoryNotFoundError": f"There is no such repository, or it is private. 1. Check the name at {{page}} . "
@@ -39,8 +40,8 @@ _HINTS = {
     "RevisionNotFoundError": "It has no revision {revision}. 1. Find one at {page}/commits/main . "
     "2. Write hf:{name}@COMMIT into the configuration.",
     "DisabledRepoError": "The Hub has disabled it. 1. Read why at {page} . 2. Choose another model.",
-    "OfflineModeIsEnabled": "It isn't in the cache, and HF_HUB_OFFLINE forbids fetching it. 1. Unset HF_HUB_OFFLINE. "
-    "2. Start again.",
+    _OFFLINE: "It isn't in the cache, and HF_HUB_OFFLINE forbids fetching it. 1. Unset HF_HUB_OFFLINE, or "
+    "TRANSFORMERS_OFFLINE, which means the same. 2. Start again.",
     "CachedRepoTreeNotFoundError": "The Hub can't be asked which files it has. 1. Check this machine's network, or set "
     "HF_HUB_OFFLINE to 1 to take those that are in the cache. 2. Try again.",
     "ImportError": "The proxy that the environment names can't be used ({error}). 1. Unset ALL_PROXY, or for a SOCKS "
@@ -94,6 +95,14 @@ def why_not(reference: ModelReference, error: BaseException) -> ModelUnavailable
     }  # fmt: skip
     hint = _HINTS.get(reason, "{error}").format(**gaps)
     return unavailable(reference, hint, reason=reason, **(until(wait_s) if wait_s else {}))
+
+
+def check_online(reference: ModelReference) -> None:
+    """Raise ModelUnavailable where the host forbids to fetch anything: of torch's models too, which isn't the Hub's."""
+    from huggingface_hub import is_offline_mode
+
+    if is_offline_mode():
+        raise unavailable(reference, _HINTS[_OFFLINE], reason=_OFFLINE)
 
 
 @contextlib.contextmanager

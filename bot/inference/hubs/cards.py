@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from bot.bundled.catalog import bundled_path
 from bot.errors import ModelUnavailable, brief
 from bot.inference.accepts import ANYTHING, Accepts, architectures
-from bot.inference.hub import local_folder, read_meta, weight_files
-from bot.inference.hubs.access import NO_SAFETENSORS, explained, shown_endpoint, unavailable, why_not
+from bot.inference.hub import is_here, local_folder, read_meta, weight_files
+from bot.inference.hubs.access import NO_SAFETENSORS, check_online, explained, shown_endpoint, unavailable, why_not
 from bot.inference.hubs.client import NotAHub, hub_api, understood
 from bot.inference.hubs.fetch import describe, needed_files, read_config
 from bot.inference.hubs.readme import read_readme
@@ -56,10 +56,12 @@ def local_card(text: str, accepts: Accepts = ANYTHING) -> Card:
     reference = parse_reference(text)
     card = Card(reference=text, name=reference.short_name, revision=reference.revision, page=_page(reference))
     if reference.scheme == "torchvision":
-        return _of_builder(card, reference, accepts)
+        return _or_forbidden(_of_builder(card, reference, accepts), reference)
+    if reference.scheme == "torchhub":
+        return _or_forbidden(replace(card, cached=is_here(text)), reference)
     folder = local_folder(reference)
     if folder is None:
-        return replace(card, trouble=_why_no_folder(reference))
+        return _or_forbidden(replace(card, trouble=_why_no_folder(reference)), reference)
     try:
         return _of_folder(card, reference, folder, accepts)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -78,6 +80,17 @@ def hub_card(text: str, accepts: Accepts = ANYTHING) -> Card:
         if not card.cached:
             raise
     return card if card.cached else _with_small_files(card, reference, accepts)
+
+
+def _or_forbidden(card: Card, reference: ModelReference) -> Card:
+    """Add that a model may not be fetched, where it would have to be."""
+    if card.cached or card.trouble:
+        return card
+    try:
+        check_online(reference)
+    except ModelUnavailable as error:
+        return replace(card, trouble=_hint(reference, error))
+    return card
 
 
 def _why_no_folder(reference: ModelReference) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.errors import brief
 from bot.inference.accepts import Accepts
-from bot.inference.hubs.access import unavailable
+from bot.inference.hubs.access import check_online, unavailable
 from bot.inference.hubs.download import OnFiles, download
 from bot.inference.hubs.fetch_process import OnFetch, fetch_apart
 from bot.inference.reference import ModelReference
@@ -63,6 +63,7 @@ def fetch_from_torch_here(
     file = _fetched_file(reference, accepts, trusted)
     if is_fetched(reference, accepts, trusted):
         return file
+    check_online(reference)
     if reference.scheme == "torchhub":
         weights = [*_noted(reference, file), *_fetch_repository(reference, on_files)]
         file.write_text("\n".join(map(str, dict.fromkeys(weights))), encoding="utf-8")
