@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 import discord
@@ -12,7 +13,7 @@ from bot.bot import Bot
 from bot.clicked import text_of
 from bot.errors import BadInput
 from bot.inference.pipelines.translate import TranslateSettings
-from bot.inference.translation.languages import language_code, language_name, read_language
+from bot.inference.translation.languages import language_name, own_names, read_language
 from bot.views.models import matching, model_choices
 from bot.views.translate import translate_answer
 
@@ -54,11 +55,13 @@ class Translate(commands.Cog):
 
     @translate.autocomplete("to")
     async def _targets(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return _languages(interaction, self._settings.targets(_chosen(interaction, "from")), typed)
+        source = _chosen(interaction, "from", self._settings.sources())
+        return await _languages(interaction, self._settings.targets(source), typed)
 
     @translate.autocomplete("source")
     async def _sources(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return _languages(interaction, self._settings.sources(_chosen(interaction, "to")), typed)
+        to = _chosen(interaction, "to", self._settings.targets())
+        return await _languages(interaction, self._settings.sources(to), typed)
 
     @translate.autocomplete("model")
     async def _models(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
@@ -66,21 +69,29 @@ class Translate(commands.Cog):
 
     async def translate_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Translate the clicked message into the reader's language; only the reader sees it."""
-        request = self._settings.request(text_of(message), to=language_code(interaction.locale.value))
+        request = self._settings.request(text_of(message), to=interaction.locale.value)
         await self._bot.replies.answer(interaction, "translate", request, private=True)
 
 
-def _chosen(interaction: discord.Interaction[Bot], option: str) -> str | None:
+def _chosen(interaction: discord.Interaction[Bot], option: str, known: tuple[str, ...]) -> str | None:
     """Return the language in another option that is filled in already; None when it is none."""
     with contextlib.suppress(BadInput):
-        return read_language(getattr(interaction.namespace, option) or "", interaction.locale.value)
+        return read_language(getattr(interaction.namespace, option) or "", interaction.locale.value, known)
     return None
 
 
-def _languages(
+async def _languages(
     interaction: discord.Interaction[Bot], codes: tuple[str, ...], typed: str
 ) -> list[app_commands.Choice[str]]:
-    return matching(((language_name(code, interaction.locale.value), code) for code in codes), typed)
+    """Offer languages by what the reader calls them; where that finds none, by what they call themselves."""
+    locale = interaction.locale.value
+    if found := matching(((language_name(code, locale), code) for code in codes), typed):
+        return found
+    own, wanted = await asyncio.to_thread(own_names, codes), typed.strip().casefold()
+    meant = [code for name, code in own.items() if wanted in name]
+    with contextlib.suppress(BadInput):
+        meant = meant or [read_language(typed, locale, codes)]  # zh-TW
+    return matching(((language_name(code, locale), code) for code in meant if code in codes), "")
 
 
 async def setup(bot: Bot) -> None:

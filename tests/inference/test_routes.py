@@ -9,7 +9,13 @@ import pytest
 from bot.config import parse_settings
 from bot.errors import BadInput, ConfigError
 from bot.inference.pipelines.translate import TranslateSettings
-from bot.inference.translation.languages import detect_language, language_code, read_language
+from bot.inference.translation.languages import (
+    detect_language,
+    language_code,
+    language_name,
+    read_language,
+    varieties,
+)
 from bot.inference.translation.routes import ANY, Hop, Route, choose_route
 
 MANY = ["en", "de", "fr", "pt", "ja"]
@@ -138,6 +144,72 @@ def test_one_code_for_each_language(text: str, code: str) -> None:
 )
 def test_names_as_the_reader_sees_them_and_as_people_say(text: str, locale: str, code: str) -> None:
     assert read_language(text, locale) == code
+
+
+@pytest.mark.parametrize(
+    ("tag", "codes"),
+    [
+        ("zh-TW", ("zh_Hant", "zh")),
+        ("zh-HK", ("zh_Hant_HK", "zh_Hant", "zh")),
+        ("zho_Hans", ("zh",)),
+        ("zh_CN", ("zh",)),
+        ("pt_XX", ("pt",)),
+        ("pt-BR", ("pt",)),
+        ("pt-PT", ("pt_PT", "pt")),
+        ("en-US", ("en",)),
+        ("es-419", ("es_419", "es")),
+        ("srp_Latn", ("sr_Latn", "sr")),
+        ("yue_Hant", ("yue",)),
+        ("nonsense_Hant", ("nonsense",)),
+    ],
+)
+def test_scripts_and_regions_that_are_not_the_usual_ones(tag: str, codes: tuple[str, ...]) -> None:
+    assert varieties(tag) == codes
+
+
+@pytest.mark.parametrize(
+    ("text", "locale", "code"),
+    [
+        ("zh-TW", "en-US", "zh_Hant"),
+        ("Traditional Chinese", "en-US", "zh_Hant"),
+        ("Chinese (Traditional)", "en-US", "zh_Hant"),
+        ("Chinesisch (traditionell)", "de", "zh_Hant"),
+        ("繁體中文", "en-US", "zh_Hant"),
+        ("Chinese", "en-US", "zh"),
+        ("中文", "de", "zh"),
+        ("zh-SG", "en-US", "zh"),
+        ("Deutsch", "pt-BR", "de"),
+        ("FRANÇAIS", "en-US", "fr"),
+        ("日本語", "de", "ja"),
+        ("European Portuguese", "en-US", "pt"),
+    ],
+)
+def test_a_language_is_reached_by_any_of_its_names(text: str, locale: str, code: str) -> None:
+    known = ("en", "de", "fr", "ja", "pt", "zh", "zh_Hant")
+    settings = translate(pair(known, known, "nllb"))
+    assert settings.request("x", to=text, source="en", locale=locale).to == code
+
+
+def test_a_region_is_dropped_where_no_model_knows_it() -> None:
+    settings = translate(pair("en", ["zh", "pt"], "m2m"))
+    assert [settings.request("x", to=tag).to for tag in ("zh-TW", "Traditional Chinese", "pt-PT")] == ["zh", "zh", "pt"]
+
+
+def test_a_text_is_taken_in_the_script_that_is_configured() -> None:
+    """The detector tells none."""
+    settings = translate(pair("zh_TW", "en", "zh-en"))
+    assert (
+        choose_route(settings.request("x", to="en").routes, "早安，你今天好嗎？我很喜歡咖啡。", "en").source
+        == "zh_Hant"
+    )
+
+
+def test_languages_are_named_with_what_sets_them_apart() -> None:
+    names = [language_name(code) for code in ("zh_Hant", "sr_Latn", "zh_Hant_HK", "ace_Arab", "x")]
+    assert names == [
+        "Traditional Chinese", "Serbian (Latin)", "Chinese (Traditional, Hong Kong SAR China)", "Acehnese (Arabic)",
+        "x",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["", "(x)", "()", "Klingonisch", "Deutsch"])

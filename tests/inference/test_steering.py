@@ -86,6 +86,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Watched
         ("m2m100", "pt", "no", ["__pt__", "▁Th"], ["</s>"], ["</s>", "__no__"]),
         ("nllb", "en", "pt", ["eng_Latn", "▁", "T"], ["</s>"], ["</s>", "por_Latn"]),
         ("nllb", "no", "zh", ["nob_Latn", "▁", "T"], ["</s>"], ["</s>", "zho_Hans"]),
+        ("nllb", "zh_Hant", "zh", ["zho_Hant", "▁", "T"], ["</s>"], ["</s>", "zho_Hans"]),
+        ("nllb", "en", "zh_Hant", ["eng_Latn", "▁", "T"], ["</s>"], ["</s>", "zho_Hant"]),
         ("nllb", "fa", "sr", ["pes_Arab", "▁", "T"], ["</s>"], ["</s>", "srp_Cyrl"]),
         ("mbart50", "en", "pt", ["en_XX", "▁Th"], ["</s>"], ["</s>", "pt_XX"]),
         ("mbart50-to-en", "pt", "en", ["pt_XX", "▁Th"], ["</s>"], ["</s>", "en_XX"]),
@@ -226,7 +228,8 @@ def test_t5_never_computes_in_fp16(
 def test_one_tag_of_several() -> None:
     tags = ["zho_Hant", "zho_Hans", "srp_Latn", "pt_BR", "pt", "prs_Arab", "pes_Arab", "pob", "nob_Latn", "cmn_Latn"]
     assert by_language(tags) == {
-        "zh": "zho_Hans", "sr": "srp_Latn", "pt": "pt", "fa": "pes_Arab", "no": "nob_Latn",
+        "zh": "zho_Hans", "zh_Hant": "zho_Hant", "zh_Latn": "cmn_Latn", "sr": "srp_Latn", "sr_Latn": "srp_Latn",
+        "pt": "pt", "fa": "pes_Arab", "fa_AF": "prs_Arab", "no": "nob_Latn",
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Request, 
 from bot.inference.reference import ModelReference, parse_reference
 from bot.inference.settings import TaskSettings
 from bot.inference.translation.families import KINDS
-from bot.inference.translation.languages import read_language
+from bot.inference.translation.languages import read_language, read_varieties
 from bot.inference.translation.plan import Plan
 from bot.inference.translation.routes import ANY, Hop, Pair, Route, choose_route, find_routes, no_route
 from bot.inference.translation.steering import Steering
@@ -118,9 +118,9 @@ class TranslateSettings(TaskSettings):
         self, text: str, *, to: str, source: str | None = None, model: str | None = None, locale: str = "en"
     ) -> TranslateRequest:
         """Build a request; raise BadInput when no models lead from `source` to `to`, which may be names in `locale`."""
-        target = read_language(to, locale)
-        origin = read_language(source, locale) if source else None
         known = self._pairs_of(model)
+        target = read_language(to, locale, _codes(pair.targets for pair in known))
+        origin = read_language(source, locale, _codes(pair.sources for pair in known)) if source else None
         routes = find_routes(known, origin, target)
         if not routes:
             raise no_route(known, origin, target)
@@ -129,8 +129,10 @@ class TranslateSettings(TaskSettings):
     def request_of_model(self, text: str, *, to: str, source: str | None, model: str) -> TranslateRequest:
         """Build a request for any model at all, which the host names; raise BadInput."""
         parse_reference(model)
-        route = Route(read_language(source) if source else ANY, model)
-        return TranslateRequest(model=model, text=text, to=read_language(to), routes=(route,), detect=source is None)
+        route = Route(read_varieties(source)[0] if source else ANY, model)
+        return TranslateRequest(
+            model=model, text=text, to=read_varieties(to)[0], routes=(route,), detect=source is None
+        )
 
     def prefixes(self, reference: ModelReference) -> dict[tuple[str, str], str]:
         """Return what a model reads before a text, by (source, target), where the host says so."""
@@ -154,6 +156,10 @@ class TranslateSettings(TaskSettings):
             shown = ", ".join(dict.fromkeys(short for _, short in names))
             raise BadInput("There is no model “{name}” here. Choose one of: {known}.", name=model[:100], known=shown)
         return pairs
+
+
+def _codes(listed: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(code for codes in listed for code in codes))
 
 
 class TranslatePipeline(Pipeline):
@@ -244,7 +250,7 @@ def _result(request: TranslateRequest, plan: Plan, text: str) -> TranslateResult
         model=" → ".join(plan.models),
         text=text,
         source=plan.hops[0].source,
-        to=request.to,
+        to=plan.hops[-1].to,
         detected=request.detect,
         through=plan.hops[0].to if len(plan.hops) > 1 else None,
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.errors import BadInput
+
+if TYPE_CHECKING:
+    from babel import Locale
 
 _SAME = {
     "nb": "no", "pbt": "ps", "quy": "qu", "gug": "gn", "fuv": "ff", "ns": "nso", "pob": "pt_BR",
@@ -48,38 +52,111 @@ def usual_script(code: str) -> str | None:
     return str(likely).split("_")[1] if likely else None
 
 
-def read_language(text: str, locale: str = "en") -> str:
-    """Return the code of a language given by code, tag, or name in English or in `locale`; raise BadInput."""
-    code = language_code(text)
-    if usual_script(code):
-        return code
-    for wanted in (text.strip().casefold(), text.partition("(")[0].strip().casefold()):  # Portuguese (Brazil)
+def varieties(tag: str) -> tuple[str, ...]:
+    """Return the codes of a language tag, the most exact first, the language's own last.
+
+    A script or region is told where it isn't the usual one: `zh-TW` gives `zh_Hant` and `zh`, `pt-PT` gives `pt_PT`
+    and `pt`, `pt-BR` and `por_Latn` give `pt` alone.
+    """
+    from babel.core import get_global
+
+    language, *others = subtags(tag)
+    likely = get_global("likely_subtags")
+    if language not in likely:
+        return (language,)
+    codes = [language]
+    region = next((part.upper() for part in others if part.upper() in _locale("en").territories), "")
+    of_region = likely.get(f"{language}_{region}", likely[language]).split("_")[1]
+    script = next((part.title() for part in others if part.title() in _locale("en").scripts), of_region)
+    if script != usual_script(language):
+        codes.append(f"{language}_{script}")
+    if region and region != likely.get(codes[-1], likely[language]).split("_")[2]:
+        codes.append(f"{codes[-1]}_{region}")
+    return tuple(reversed(codes))
+
+
+def read_language(text: str, locale: str = "en", known: Collection[str] = ()) -> str:
+    """Return the code of a language as `read_varieties` reads it, with a script or region if that code is `known`."""
+    codes = read_varieties(text, locale, known)
+    return next((code for code in codes if code in known), codes[-1])
+
+
+def read_varieties(text: str, locale: str = "en", known: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the codes of a language, the most exact first; raise BadInput for what is none.
+
+    It is given by a code, a tag, or its name in English, in `locale` or, for `known` codes, in the language itself.
+    """
+    codes = varieties(text)
+    return codes if usual_script(codes[-1]) else _by_name(text.strip(), locale, known)
+
+
+def _by_name(name: str, locale: str, known: Collection[str]) -> tuple[str, ...]:
+    """Return the codes of a language that is given by its name; raise BadInput."""
+    whole = name.casefold()
+    language, _, kind = whole.partition("(")  # Chinese (Traditional)
+    for wanted, part in ((whole, ""), (language.strip(), kind.strip(" )"))):
         found = _codes(locale).get(wanted) or _codes("en").get(wanted) or _ALSO_CALLED.get(wanted)
         if found:
-            return found
-    raise BadInput("“{text}” is no language I know. Give a code like “pt” or a name.", text=text[:50])
+            more = _parts(locale).get(part) or _parts("en").get(part)
+            return varieties(f"{found}_{more}" if more else found)
+    if own := own_names(tuple(known)).get(whole):
+        return varieties(own)
+    raise BadInput("“{text}” is no language I know. Give a code like “pt” or a name.", text=name[:50])
 
 
 @lru_cache(maxsize=1024)
 def language_name(code: str, locale: str = "en") -> str:
     """Return the name of a language in `locale`, or the code itself when it has none."""
-    return str(_names(locale).get(code, code))
+    names = _locale(locale)
+    language, *parts = code.split("_")
+    if code in names.languages or not parts:
+        return str(names.languages.get(code, code))
+    shown = (str(names.scripts.get(part) or names.territories.get(part, part)) for part in parts)
+    return f"{language_name(language, locale)} ({', '.join(shown)})"
 
 
-def _names(locale: str) -> Mapping[str, str]:
-    """Return the names of languages in a locale, in English for an unknown one."""
-    from babel import Locale, UnknownLocaleError
+@lru_cache(maxsize=64)
+def own_names(codes: tuple[str, ...]) -> Mapping[str, str]:
+    """Return these codes by what each language calls itself, in lower case.
+
+    It takes 5 ms and 0.4 MB for each language that wasn't asked about before.
+    """
+    from babel import UnknownLocaleError
+
+    found: dict[str, str] = {}
+    for code in codes:
+        with contextlib.suppress(UnknownLocaleError, ValueError):
+            found.setdefault(_parsed(code, "_").languages.get(code, code).casefold(), code)
+    return found
+
+
+def _locale(text: str) -> Locale:
+    """Return what is known of a locale, of English for an unknown one."""
+    from babel import UnknownLocaleError
 
     try:
-        return Locale.parse(locale, sep="-").languages
+        return _parsed(text, "-")
     except (UnknownLocaleError, ValueError):
-        return Locale("en").languages
+        return _parsed("en", "-")
+
+
+def _parsed(text: str, separator: str) -> Locale:
+    from babel import Locale
+
+    return Locale.parse(text, sep=separator)
 
 
 @lru_cache(maxsize=8)
 def _codes(locale: str) -> Mapping[str, str]:
     """Return the codes of languages by their names in a locale."""
-    return {name.casefold(): language_code(code) for code, name in _names(locale).items()}
+    return {name.casefold(): code for code, name in _locale(locale).languages.items()}
+
+
+@lru_cache(maxsize=8)
+def _parts(locale: str) -> Mapping[str, str]:
+    """Return the codes of scripts and regions by their names in a locale."""
+    found = _locale(locale)
+    return {name.casefold(): code for code, name in [*found.territories.items(), *found.scripts.items()]}
 
 
 @dataclass(frozen=True, slots=True)

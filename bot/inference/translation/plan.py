@@ -19,7 +19,8 @@ class Plan:
     @classmethod
     def of(cls, text: str, hops: tuple[Hop, ...], translator: Translator) -> Plan:
         """Return the plan of a text that hasn't set out; raise BadInput when the model doesn't know a language."""
-        return cls(hops, translator.sentences(text, hops[0].source, hops[0].to))
+        hop = translator.known(hops[0])
+        return cls((hop, *hops[1:]), translator.sentences(text, hop.source, hop.to))
 
     @property
     def hop(self) -> Hop:
@@ -37,4 +38,6 @@ class Plan:
 
     def with_text(self, text: str, translator: Translator) -> Plan:
         """Return the plan to go on with `text`; raise BadInput when the model doesn't know a language."""
-        return replace(self, sentences=translator.sentences(text, self.hop.source, self.hop.to))
+        hop = translator.known(self.hop)
+        hops = (*self.hops[: len(self.models)], hop)
+        return replace(self, hops=hops, sentences=translator.sentences(text, hop.source, hop.to))

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from bot.errors import BadInput
 from bot.inference.settings import Frozen, Reference
-from bot.inference.translation.languages import detect_language, language_code, language_name
+from bot.inference.translation.languages import detect_language, language_code, language_name, varieties
 from bot.texts import translate
 
 ANY = ""
@@ -53,7 +53,11 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
-Code = Annotated[str, Field(pattern="^[a-z]{2,3}$"), AfterValidator(language_code)]
+def _most_exact(code: str) -> str:
+    return varieties(code)[0]
+
+
+Code = Annotated[str, Field(pattern="^[a-z]{2,3}([_-][A-Za-z0-9]{2,4}){0,2}$"), AfterValidator(_most_exact)]
 Codes = Annotated[tuple[Code, ...], Field(min_length=1), BeforeValidator(_listed)]
 
 
@@ -105,6 +109,8 @@ def _models(pairs: Iterable[Pair], to: str) -> dict[str, str]:
 def choose_route(routes: Sequence[Route], text: str, to: str) -> Route:
     """Return the route from the language that a text is in; raise BadInput when there is none."""
     sources = {route.source: route for route in routes}
+    for route in routes:  # the detector tells neither script nor region
+        sources.setdefault(language_code(route.source), route)
     found = detect_language(text, () if ANY in sources else [*sources, to])
     if found.code == to:
         raise BadInput(

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.inference.translation.languages import language_code, subtags, usual_script
+from bot.inference.translation.languages import subtags, usual_script, varieties
 
 _SCRIPT_CHARS = 4
 
 
 def by_language(tags: Iterable[str]) -> dict[str, str]:
-    """Return the tag that means each language, by the language's code.
+    """Return the tag that means each language, by the language's code, and by those of its scripts and regions.
 
     Of several the one in the script that the language is mostly written in, and without a region where there is one:
-    `zho_Hans` and not `zho_Hant` for Chinese, `pt` and not `pt_BR`.
+    `zho_Hans` and not `zho_Hant` for `zh`, `pt` and not `pt_BR` for `pt`.
     """
     found: dict[str, str] = {}
     for tag in sorted(tags, key=_strangeness):
-        found.setdefault(language_code(tag), tag)
+        for code in reversed(varieties(tag)):
+            found.setdefault(code, tag)
     return found
 
 

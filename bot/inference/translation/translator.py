@@ -13,7 +13,8 @@ from bot.inference.hub import ModelFiles
 from bot.inference.precision.choice import Probe, fit
 from bot.inference.precision.examples import SENTENCES
 from bot.inference.translation.families import T5, Prefixes, find_steering
-from bot.inference.translation.languages import language_name
+from bot.inference.translation.languages import language_name, varieties
+from bot.inference.translation.routes import Hop
 from bot.inference.translation.sentences import Piece, split_text
 from bot.inference.translation.steering import Way
 
@@ -69,6 +70,13 @@ class Translator:
             return copy(**tokens, decoder_input_ids=right).logits
 
         return probe
+
+    def known(self, hop: Hop) -> Hop:
+        """Return a hop by the codes that the model knows: without a script or region that it doesn't."""
+        codes = ((source, to) for to in varieties(hop.to) for source in varieties(hop.source))
+        ways = (way for way in codes if self.steering.way(*way) is not None)
+        source, to = next(ways, (hop.source, hop.to))
+        return replace(hop, source=source, to=to)
 
     def sentences(self, text: str, source: str, to: str) -> Sentences:
         """Return a text's pieces, ready to be translated; raise BadInput for a language that the model doesn't know."""
