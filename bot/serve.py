@@ -21,14 +21,17 @@ from bot.bot import Bot
 from bot.compose import make_engine, make_store
 from bot.config import DEFAULT_FILE, TOKEN_VARIABLE, Settings, discord_token, load_settings
 from bot.engine import Engine
-from bot.errors import UserError
+from bot.errors import UserError, brief
 from bot.fetch_ahead import FetchAhead, default_models
 from bot.heartbeat import HEARTBEAT, HEARTBEAT_S
 from bot.jobs.lock import alone_with
+from bot.tree import TROUBLE
 
 log = logging.getLogger(__name__)
 _LAST_WORD_S = 2.0
 _TALKATIVE = ("aiosqlite", "discord.gateway", "discord.webhook")
+_ALARMED = ("discord.app_commands.tree", "discord.client", "discord.shard")
+"""What logs trouble of Discord's in full: choices that come too late for who types, each try to connect again."""
 _NOT_AUTHENTICATED = 4004
 _REFUSED = "Discord refused the token. Reset it in the developer portal and set DISCORD_TOKEN anew."
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -43,6 +46,8 @@ async def serve(config: Path | None) -> None:
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody is spoken to here
     discord.utils.setup_logging(level=logging.getLevelNamesMapping()[settings.discord.log_level])
     _keep_tokens_out_of_the_log()
+    for name in _ALARMED:
+        logging.getLogger(name).addFilter(tell_trouble_briefly)
     if config is None and not DEFAULT_FILE.is_file():
         log.info("there is no %s here: the bundled models are used", DEFAULT_FILE)
     stopped = _stop_at_signals()
@@ -106,6 +111,15 @@ def _keep_tokens_out_of_the_log() -> None:
     """Silence what would log interactions with the tokens that answer them: as events, in addresses and in rows."""
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.getLogger().level, logging.INFO))
+
+
+def tell_trouble_briefly(record: logging.LogRecord) -> bool:
+    """Shorten a log record about trouble of Discord's to one line, as a warning."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, TROUBLE):
+        record.msg, record.args, record.exc_info = f"{record.getMessage()}: {brief(error)}", (), None
+        record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+    return True
 
 
 def _stop_at_signals() -> asyncio.Event:

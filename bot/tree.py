@@ -60,6 +60,15 @@ class Tree(app_commands.CommandTree["Bot"]):
         await tell(interaction, refusal)
         return False
 
+    async def _call(self, interaction: discord.Interaction[Bot]) -> None:
+        """Run a command, and answer what discord.py stumbles over while it reads one too: it lets that pass unheard."""
+        try:
+            await super()._call(interaction)
+        except app_commands.AppCommandError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the command tree
+            await tell(interaction, error)
+
     async def on_error(self, interaction: discord.Interaction[Bot], error: app_commands.AppCommandError, /) -> None:
         """Tell the person what went wrong. While they type there is no way to: Discord takes choices alone."""
         if interaction.type is discord.InteractionType.autocomplete:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from unittest.mock import Mock
 
 import aiohttp
@@ -10,7 +11,7 @@ import discord
 import pytest
 
 from bot.errors import UserError
-from bot.serve import _ended
+from bot.serve import _ended, tell_trouble_briefly
 
 
 def closed(code: int) -> discord.ConnectionClosed:
@@ -33,3 +34,22 @@ async def test_what_ended_the_connection_is_told_in_a_sentence(error: Exception,
     with pytest.raises(UserError) as found:
         await _ended(serving)  # type: ignore[arg-type]
     assert str(found.value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "shown"),
+    [
+        (
+            aiohttp.ServerDisconnectedError(),
+            "WARNING",
+            "Ignoring 'sentiment': ServerDisconnectedError: Server disconnected",
+        ),
+        (KeyError("a bug"), "ERROR", "Ignoring 'sentiment'"),
+    ],
+)
+def test_trouble_of_discord_takes_one_line_in_the_log(error: Exception, level: str, shown: str) -> None:
+    record = logging.makeLogRecord({"msg": "Ignoring %r", "args": ("sentiment",), "levelno": logging.ERROR})
+    record.levelname, record.exc_info = "ERROR", (type(error), error, None)
+    assert tell_trouble_briefly(record)
+    assert (record.levelname, record.getMessage()) == (level, shown)
+    assert (record.exc_info is None) is (level == "WARNING")

@@ -238,6 +238,18 @@ async def test_trouble_of_discord_is_called_so(
     assert len(env.errors) == 1
 
 
+async def test_a_command_that_cannot_be_read_is_answered(
+    alice: MemberActor, channel: ChannelHandle, bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """discord.py raises KeyError for a thread that lacks what it looks for."""
+
+    def lacks(*_arguments: Any) -> None:
+        raise KeyError("owner_id")
+
+    monkeypatch.setattr(bot.tree, "_get_app_command_options", lacks)
+    assert REFERENCE.fullmatch(private_text(await alice.slash(channel, "sentiment", text="x")))
+
+
 async def test_what_goes_wrong_while_somebody_types_is_in_the_log_alone(
     alice: MemberActor, channel: ChannelHandle, env: Env, bot: Bot, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -114,14 +114,14 @@ def choose_route(routes: Sequence[Route], text: str, to: str) -> Route:
     found = detect_language(text, () if ANY in sources else [*sources, to])
     if found.code == to:
         raise BadInput(
-            "This looks like {to} already. If it isn't, say which language it is in with “from”.", to=language_name(to)
+            "This looks like {to} already. If it isn't, say what it is with “from” of /translate.", to=language_name(to)
         )
     if ANY in sources:
         return Route(found.code, sources[ANY].model)
     if found.code not in sources:
         raise BadInput(
             "This looks like {found}, which I can't translate into {to} here. "
-            "If it is another language, say so with “from”.",
+            "If it is another language, say so with “from” of /translate.",
             found=language_name(found.code),
             to=language_name(to),
         )
