@@ -5,7 +5,7 @@
 The bot is `hubcord run` with its real worker and the bundled models, on a loopback Discord that refuses what Discord
 refuses. A kill comes by the clock (also while the bot still starts), hits a worker, or lies in ambush at a moment of a
 request: before or after it took effect. Tokens and nonces live for a minute only, every third token for less than a
-start takes, so that answers come late, and are killed too.
+start takes, so that answers come late, and are killed too. Some pictures are cancelled by who asked for them.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from tests.wire.process import CONFIG, family, start, still_alive
 LONGEST_LIFE_S = 9.0
 MOST_OPEN = 40
 SHORT_TOKENS, SHORT_S = 1 / 3, (0.5, 3.0)
+PICTURES, CANCELLED, CANCELLED_AFTER_S = 0.15, 1 / 3, 2.0
 LAST_WAIT_S = 240.0
 AMBUSHES: list[Moment] = list(itertools.product(("before", "after"), ("callback", "original", "post", "edit")))
 GIVEN_UP = "stopped the worker twice"
@@ -51,6 +52,7 @@ class Summary:
     not_taken: int = 0
     answered: int = 0
     answered_late: int = 0
+    cancelled: int = 0
     given_up: int = 0
     announcements_left: int = 0
     lost: int = 0
@@ -151,14 +153,16 @@ class Chaos:
     async def _ask_once(self, number: int) -> None:
         user = next(self._users)
         token_s = self._random.uniform(*SHORT_S) if self._random.random() < SHORT_TOKENS else None
-        if self._random.random() < 0.15:
+        if self._random.random() < PICTURES:
             await self._discord.slash("imagine", user=user, token_s=token_s, prompt="a red heart", seed=number, steps=8)
+            if self._random.random() < CANCELLED:
+                await asyncio.sleep(self._random.uniform(0.0, CANCELLED_AFTER_S))
+                await self._discord.slash("cancel", user=user)
         else:
             await self._discord.slash("sentiment", user=user, token_s=token_s, text=f"number {number} is good")
 
     def _open(self) -> list[Interaction]:
-        said = self._discord.said
-        return [asked for asked in said.interactions.values() if asked.first and not _told(self._discord, asked)]
+        return [asked for asked in _jobs(self._discord) if asked.first and not _told(self._discord, asked)]
 
     async def _finish(self) -> None:
         """Let one last bot do what is left, and stop it properly."""
@@ -176,6 +180,11 @@ class Chaos:
         async with asyncio.timeout(LAST_WAIT_S):
             while self._open() or _unanswered(self._folder):  # noqa: ASYNC110 - the file tells nobody
                 await asyncio.sleep(0.5)
+
+
+def _jobs(discord: DiscordServer) -> list[Interaction]:
+    """Return the first interaction of everybody: the second one cancels it."""
+    return list({asked.user: asked for asked in reversed(discord.said.interactions.values())}.values())
 
 
 def _told(discord: DiscordServer, asked: Interaction) -> int:
@@ -205,7 +214,7 @@ async def measure(kills: int, seed: int, folder: Path) -> Summary:
         summary.processes_left = len(await chaos.left())
     summary.unanswered_rows = _unanswered(folder)
     summary.seconds = time.monotonic() - started
-    for asked in discord.said.interactions.values():
+    for asked in _jobs(discord):
         _count(summary, discord, asked)
     return summary
 
@@ -217,6 +226,7 @@ def _count(summary: Summary, discord: DiscordServer, asked: Interaction) -> None
     summary.answered += told == 1
     summary.answered_late += any(len(message.bodies) > 1 for message in late)
     summary.announcements_left += sum(len(message.bodies) == 1 for message in late)
+    summary.cancelled += asked.message is not None and "Cancelled." in str(asked.message.bodies[-1])
     summary.given_up += any(GIVEN_UP in str(body) for body in asked.edits)
     summary.lost += asked.first is not None and not told
     summary.answered_twice += told > 1
