@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -19,7 +20,7 @@ from bot.answering.refusals import MESSAGE_GONE, may_pass, shuts_out
 from bot.jobs.job import JobState
 from bot.texts import translate as _
 from bot.tree import TROUBLE
-from bot.views.answer import Answer, as_text
+from bot.views.answer import Answer, in_words
 from bot.views.fitting import fit
 
 if TYPE_CHECKING:
@@ -82,17 +83,14 @@ class LatePost:
 
     async def _put_what_may_be(self, answer: Answer, message: discord.PartialMessage) -> None:
         """Put an answer into its message; as text where the bot may not show it as it is, with what would help."""
-        lacking = [*["“Attach Files”"] * bool(answer.files), *["“Embed Links”"] * bool(answer.embeds)]
+        words = in_words(answer)
         try:
             return await self._put(answer, message)
         except discord.Forbidden as error:
-            if may_pass(error) or not lacking or not self._is_in_channel(message):
+            if may_pass(error) or words is answer or not self._is_in_channel(message):
                 raise
             log.warning("the answer of job %s can't be shown as it is: %s", self._job.id, error)
-        note = _(
-            "I can't show all of it here. Ask a moderator to allow me {permissions}.", permissions=", ".join(lacking)
-        )
-        return await self._put(Answer(text=f"\n{as_text(answer)}\n-# {note}"), message)
+        return await self._put(replace(words, text=f"\n{words.text}"), message)
 
     async def repeat(self, answer: Answer) -> bool:
         """Put an answer that may be there already into the interaction's message; return False if that can't be done.

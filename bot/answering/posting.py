@@ -15,7 +15,7 @@ from bot.answering.original import edit_original, find_original
 from bot.answering.refusals import MESSAGE_GONE, is_too_large, may_pass, shuts_out, token_is_gone
 from bot.texts import translate as _
 from bot.tree import TROUBLE, unexpected
-from bot.views.answer import Answer
+from bot.views.answer import Answer, in_words
 from bot.views.cancel import cancel_view
 from bot.views.fitting import fit
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bot.jobs.job import Job
 
 log = logging.getLogger(__name__)
+_NO_PERMISSION = {50001, 50013}
 EDIT_EVERY_S = 1.0
 _LATE_EDIT_EVERY_S = 60.0
 """Edits with the bot's own token count against the same limit of the channel as answers do."""
@@ -128,7 +129,10 @@ class Posting:
         await self._bot.engine.note()
 
     async def _edit(self, answer: Answer) -> bool:
-        """Edit the interaction's message; return False when its token doesn't work."""
+        """Edit the interaction's message; return False when its token doesn't work.
+
+        Discord may ask for the bot's permissions here too: then it is said in words.
+        """
         if answer.files:
             answer = await asyncio.to_thread(fit, answer, self.address.upload_limit)
         files = answer.discord_files()
@@ -139,6 +143,10 @@ class Posting:
         except discord.HTTPException as error:
             if error.code == MESSAGE_GONE:
                 return True  # somebody deleted it: they don't want the answer
+            words = in_words(answer)
+            if error.code in _NO_PERMISSION and words is not answer:
+                log.warning("the answer of job %s can't be shown as it is: %s", self._job.id, error)
+                return await self._edit(words)
             self._token_failed = token_is_gone(error) or shuts_out(error)
             if not self._token_failed:
                 raise

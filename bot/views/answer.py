@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import discord
 
+from bot.texts import translate as _
 from bot.views.text import cut
 
 _MOST_CHARS = 1_700
@@ -42,6 +43,15 @@ def as_text(answer: Answer) -> str:
     """Return what an answer says without its files and the frame of its embeds, cut to fit a message."""
     lines = [answer.text, *(line for embed in answer.embeds for line in _lines(embed))]
     return cut("\n".join(filter(None, lines)), _MOST_CHARS)
+
+
+def in_words(answer: Answer) -> Answer:
+    """Return an answer as text for where it may not be shown as it is, with what would have to be allowed."""
+    lacking = [*["“Attach Files”"] * bool(answer.files), *["“Embed Links”"] * bool(answer.embeds)]
+    if not lacking:
+        return answer
+    note = _("I can't show all of it here. Ask a moderator to allow me {permissions}.", permissions=", ".join(lacking))
+    return Answer(text=f"{as_text(answer)}\n-# {note}")
 
 
 def _lines(embed: discord.Embed) -> Iterator[str | None]:

@@ -258,6 +258,15 @@ async def test_a_picture_within_the_upload_limit_stays_as_it_is(
     assert await message(result).attachments[0].read() == picture.pictures[0].png
 
 
+async def test_what_may_not_be_shown_comes_in_words(alice: MemberActor, channel: ChannelHandle, env: Env) -> None:
+    env.inject_error("PATCH", "/webhooks/*/@original", status=403, code=50013)
+    result = await alice.slash(channel, "imagine", prompt="a cat", seed=7)
+    text = public_text(result)
+    assert text.startswith("> a cat\n")
+    assert text.endswith("-# I can't show all of it here. Ask a moderator to allow me “Attach Files”, “Embed Links”.")
+    assert posts(env) == []
+
+
 async def test_only_some_pictures_are_downloaded_at_a_time(bot: Bot) -> None:
     begun: list[int] = []
     arrived = asyncio.Event()
