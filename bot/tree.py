@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,7 @@ class Tree(app_commands.CommandTree["Bot"]):
         else:
             return True
         if interaction.type is discord.InteractionType.autocomplete:
+            await _offer_nothing(interaction)
             return False
         await tell(interaction, refusal)
         return False
@@ -73,6 +75,7 @@ class Tree(app_commands.CommandTree["Bot"]):
         """Tell the person what went wrong. While they type there is no way to: Discord takes choices alone."""
         if interaction.type is discord.InteractionType.autocomplete:
             log.warning("no choices could be offered: %s", brief(error))
+            await _offer_nothing(interaction)
             return
         await tell(interaction, error)
 
@@ -123,6 +126,12 @@ async def _send(interaction: discord.Interaction[Any], text: str) -> None:
         await interaction.edit_original_response(content=text, view=None)
     else:
         await interaction.followup.send(text, ephemeral=True)
+
+
+async def _offer_nothing(interaction: discord.Interaction[Any]) -> None:
+    """Give no choices, so that who types isn't kept waiting for them."""
+    with contextlib.suppress(*TROUBLE):
+        await interaction.response.autocomplete([])
 
 
 async def _replace_thinking(interaction: discord.Interaction[Any], text: str) -> None:
