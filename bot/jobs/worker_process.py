@@ -110,8 +110,8 @@ class WorkerProcess:
             self._flights.fail(self._death())
 
     async def stop(self, grace_s: float) -> None:
-        """Ask the process to end, then make it. One that computes isn't waited for."""
-        if not self._flights:
+        """Ask the process to end, then make it. One that computes, or hasn't opened its device, isn't waited for."""
+        if self.hello and not self._flights:
             self._put(Stop())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.dead.wait(), grace_s)

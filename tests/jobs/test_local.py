@@ -299,6 +299,18 @@ async def test_a_worker_that_cannot_be_killed_is_left_behind(
     await asyncio.to_thread(lost.process.join)
 
 
+async def test_closing_does_not_wait_for_a_worker_that_still_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.jobs.local._STOP_GRACE_S", float(LONG))
+    options = WorkerOptions(Device("cpu", threads=1), load_settings().tasks)
+    device = LocalDevice(options, name="cpu", job_timeout_s=LONG)
+    process = device.start().process
+    assert process.pid
+    os.kill(process.pid, signal.SIGSTOP)
+    async with asyncio.timeout(LONG / 4):
+        await device.close()
+    assert process.exitcode == -signal.SIGKILL
+
+
 async def test_closing_in_the_middle_of_a_picture_leaves_no_process(engine: Engine) -> None:
     job = await start_picture(engine, steps=100)
     pid = device_of(engine).pid
