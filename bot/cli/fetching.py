@@ -14,12 +14,12 @@ from bot.errors import UserError
 from bot.inference.accepts import Accepts
 from bot.inference.hub import find_model
 
-_err = Console(stderr=True)
+_err = Console(stderr=True, markup=False)
 
 
 def fetch_all(session: Session, wanted: Mapping[str, Accepts]) -> None:
     """Fetch models one after another, say what each became, and go on after one that fails."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_err, disable=not _err.is_terminal) as progress:
         for reference, accepts in wanted.items():
             line = progress.add_task(reference, total=None)

@@ -24,7 +24,7 @@ from bot.texts import translate as _
 
 _BAR_CELLS = 24
 _SLUG_CHARS = 40
-_out = Console(highlight=False)
+_out = Console(highlight=False, markup=False)
 
 
 def sentiment(result: SentimentResult, job: Job, *, json: bool, name: str) -> None:

@@ -12,13 +12,14 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
+from bot.cli.plain import harmless
 from bot.inference.device import Device
 from bot.inference.hubs.cards import Card
 from bot.inference.reference import parse_reference, shown_model
 from bot.inference.sizes import for_people
 from bot.texts import translate as _
 
-_out = Console(highlight=False)
+_out = Console(highlight=False, markup=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ def print_list(entries: Mapping[str, Sequence[Entry]], device: Device) -> None:
             card = entry.card
             size, memory = for_people(card.weights.size_bytes), for_people(card.weights.memory_bytes(device))
             state = _state(card, device)
-            table.add_row(f"/{task}" if number == 0 else "", entry.shown, state, size, memory, card.licence)
+            table.add_row(f"/{task}" if number == 0 else "", entry.shown, state, size, memory, harmless(card.licence))
     _out.print(table)
     _out.print(Text(_("Bold: the default. Memory: of the weights on {device}.", device=device.name), "dim"))
 
@@ -102,17 +103,17 @@ def print_card(card: Card, device: Device) -> None:
     }
     for fact, value in facts.items():
         if value:
-            table.add_row(Text(fact, "dim"), value)
+            table.add_row(Text(fact, "dim"), harmless(value) if isinstance(value, str) else value)
     _out.print(table)
     if card.text:
-        _out.print(Markdown(card.text))
+        _out.print(Markdown(harmless(card.text)))
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows below titles."""
     table = Table(*titles, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(harmless, row))
     _out.print(table)
 
 

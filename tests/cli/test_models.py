@@ -99,6 +99,25 @@ def test_a_builder_of_torchvision_is_described(models: Shell) -> None:
     assert "There is no such folder" in models("info", "path:nowhere", code=1)[0]
 
 
+def test_what_looks_like_markup_and_what_terminals_obey_is_shown_as_it_is(models: Shell, tmp_path: Path) -> None:
+    folder = tiny_sentiment(tmp_path / "[red]odd[")
+    text = "---\nlicense: '[/x]'\nlanguage: '[bold]'\n---\nred \x1b[31m\n"
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    out, _ = models("info", f"path:{folder}")
+    assert "[/x]" in out
+    assert "[bold]" in out
+    assert "\x1b" not in out
+    assert "[red]odd[" in models("pull", f"path:{folder}")[1]
+
+
+def test_a_search_without_a_hub_is_one_line(hub: LoopbackHub, models: Shell) -> None:
+    hub.faults.append(Fault("api/models", 503, times=1))
+    hub.faults.append(Fault("api/models", 401))
+    _, error = models("search", "x", "--task", "sentiment", code=1)
+    assert error.startswith("The Hub can't be searched: ")
+    assert "Retrying" not in error
+
+
 def test_what_is_pulled_is_listed_and_takes_room_until_it_is_removed(hub: LoopbackHub, models: Shell) -> None:
     before = models.json("list")
     assert [entry["reference"] for entry in before[:2]] == ["hf:org/sentiment@main", "hf:org/gated"]

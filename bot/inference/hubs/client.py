@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -57,10 +58,11 @@ def hub_token() -> str | None:
 
 
 def hub_api() -> HfApi:
-    """Return what asks the Hub."""
+    """Return what asks the Hub. Its library is quiet: errors say what there is to say."""
     from huggingface_hub import HfApi
 
     never_sleep_long()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     return HfApi()
 
 
