@@ -11,8 +11,9 @@ import pytest
 from bot.inference.hubs.access import why_not
 from bot.inference.hubs.fetch_weights import _source
 from bot.inference.reference import parse_reference
+from tests.inference import loopback_hub
 from tests.inference.finding import TOKEN, find_in_subprocess
-from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
+from tests.inference.loopback_hub import Fault, LoopbackHub, Repository, serve_hub
 from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
 
 MEMBERS_READ = "This model isn't available on this server yet."
@@ -109,6 +110,50 @@ def test_a_hub_in_trouble(hub: LoopbackHub, tmp_path: Path) -> None:
     hub.faults.append(Fault("org/sentiment", 503))
     (found,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
     assert "The Hub has trouble itself" in found["hint"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "hint"),
+    [
+        ("api/models/org/sentiment", 423, "The Hub refuses it (HfHubHTTPError: Client error '423 Locked'"),
+        ("model.safetensors", 451, "The Hub may not give it away here for legal reasons. 1. Read why at "),
+    ],
+)
+def test_a_hub_that_refuses_otherwise(hub: LoopbackHub, tmp_path: Path, path: str, status: int, hint: str) -> None:
+    hub.faults.append(Fault(path, status))
+    (found,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
+    assert found["error"] == MEMBERS_READ
+    assert found["hint"].startswith(f"hf:org/sentiment@main: {hint}")
+    assert " 2. " in found["hint"]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "hint"),
+    [
+        ("model.safetensors", {"size": 12_345}, "The file model.safetensors arrived damaged"),
+        ("model.safetensors", {"size": 10}, "The file model.safetensors arrived damaged"),
+        ("model.safetensors", {"size": "x"}, "isn't a Hub (NotAHub: a file called model.safetensors of x bytes)"),
+        ("model.safetensors", {"oid": "0" * 40}, "The file model.safetensors arrived damaged"),
+        ("config.json", {"oid": "0" * 40}, "The file config.json arrived damaged"),
+        ("config.json", {"path": "../config.json"}, "isn't a Hub (NotAHub: a file called ../config.json"),
+    ],
+)
+def test_a_list_of_files_that_was_wrong_is_forgotten(
+    hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, wrong: dict[str, object], hint: str
+) -> None:
+    right = loopback_hub._entry
+
+    def entry(repository: Repository, file: str) -> dict[str, object]:
+        told = right(repository, file)
+        return told | wrong | ({"lfs": None} if "size" in wrong else {}) if file == name else told
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loopback_hub, "_entry", entry)
+        (before,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
+    assert before["error"] == MEMBERS_READ
+    assert hint in before["hint"]
+    (after,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
+    assert "shown" in after
 
 
 @pytest.mark.parametrize(("status", "headers"), [(503, {}), (429, {"Retry_After": "1"})])

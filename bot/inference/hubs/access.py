@@ -58,6 +58,8 @@ _HINTS = {
     "TooManyRedirects": _NO_HUB,
     "407": _PROXY,
     "ProxyError": _PROXY,
+    "451": "The Hub may not give it away here for legal reasons. 1. Read why at {page} . 2. Choose another model.",
+    "4xx": "The Hub refuses it ({error}). 1. Look at {page} , and whether HF_ENDPOINT names a Hub. 2. Try again later.",
     "5xx": "The Hub has trouble itself ({error}). 1. Look at https://status.huggingface.co . 2. Try again later.",
     "RemoteProtocolError": "The connection to {endpoint} broke off again and again. 1. Check this machine's network. "
     "2. Try again: it goes on from there.",

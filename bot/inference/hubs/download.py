@@ -32,7 +32,8 @@ def download(
     if not (size and is_right and part.exists() and part.stat().st_size <= size):
         part.unlink(missing_ok=True)
     for _ in range(1 + part.exists()):
-        _get(url, part, size, headers)
+        if not _get(url, part, size, headers):
+            return False
         if is_right is None or is_right(part):
             part.replace(target)
             return True
@@ -40,10 +41,17 @@ def download(
     return False
 
 
-def _get(url: str, part: Path, size: int, headers: Mapping[str, str]) -> None:
+def _get(url: str, part: Path, size: int, headers: Mapping[str, str]) -> bool:
+    """Fetch what isn't there yet; say whether all came. What did stays: the next try goes on with it."""
     from huggingface_hub.file_download import http_get
 
     never_sleep_long()
     part.parent.mkdir(parents=True, exist_ok=True)
     with part.open("ab") as content:
-        http_get(url, content, resume_size=content.tell(), headers=dict(headers), expected_size=size or None)
+        try:
+            http_get(url, content, resume_size=content.tell(), headers=dict(headers), expected_size=size or None)
+        except OSError as error:
+            if type(error) is OSError and error.errno is None:  # so it tells of another size
+                return False
+            raise
+    return True

@@ -19,7 +19,7 @@ from bot.inference.hubs.client import NotAHub, never_sleep_long, understood
 from bot.inference.hubs.download import OnFiles, unfinished
 from bot.inference.hubs.fetch_process import OnFetch, fetch_apart
 from bot.inference.hubs.fetch_weights import blobs, fetch_weights, unfinished_weights
-from bot.inference.hubs.verified import verify
+from bot.inference.hubs.verified import DamagedFile, verify
 from bot.inference.json_files import read_json
 from bot.inference.reference import ModelReference
 
@@ -57,16 +57,30 @@ def fetch_here(reference: ModelReference, accepts: Accepts, on_files: OnFiles) -
     """Fetch in this process. Whether a repository is of use is decided before its weights are fetched."""
     with explained(reference):
         folder = _snapshot(reference, reference.revision, CONFIGS)
-        accepts.check(reference, read_config(folder))
-        files = needed_files(reference, folder)
-        on_files({folder / file.path: file.size for file in files}, _unfinished(folder))
-        missing = _missing(folder, files)
-        _make_room(folder, missing)
-        checked = fetch_weights(reference, folder, missing)
-        if missing := _missing(folder, missing):
-            _snapshot(reference, folder.name, [file.path for file in missing])
-        _verify(folder, files, checked)
+        try:
+            _fetch_files(reference, folder, accepts, on_files)
+        except (NotAHub, DamagedFile):
+            _forget_list(folder)
+            raise
     return folder
+
+
+def _fetch_files(reference: ModelReference, folder: Path, accepts: Accepts, on_files: OnFiles) -> None:
+    _verify(folder, [file for file in _tree(reference, folder) if file.path in CONFIGS])
+    accepts.check(reference, read_config(folder))
+    files = needed_files(reference, folder)
+    on_files({folder / file.path: file.size for file in files}, _unfinished(folder))
+    missing = _missing(folder, files)
+    _make_room(folder, missing)
+    checked = fetch_weights(reference, folder, missing)
+    if missing := _missing(folder, missing):
+        _snapshot(reference, folder.name, [file.path for file in missing])
+    _verify(folder, files, checked)
+
+
+def _forget_list(folder: Path) -> None:
+    """Let the next try ask the Hub anew which files a commit has: what it said may have been wrong, not the files."""
+    (folder.parents[1] / "trees" / f"{folder.name}.json").unlink(missing_ok=True)
 
 
 def describe(reference: ModelReference) -> Path:
@@ -133,15 +147,16 @@ def _tree(reference: ModelReference, folder: Path) -> list[RepoFile]:
             raise
         here = ((path, path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file())
         return [RepoFile(path=name, size=path.stat().st_size, oid="") for path, name in here]  # type: ignore[no-untyped-call]
-    if wrong := [file.path for file in tree if not _is_sane(file)]:
-        raise NotAHub(f"a file called {wrong[0]}")
+    if wrong := [file for file in tree if not _is_sane(file)]:
+        raise NotAHub(f"a file called {wrong[0].path} of {wrong[0].size} bytes")
     return tree
 
 
 def _is_sane(file: RepoFile) -> bool:
-    """Say whether a file stays in its folder, and its content has a name of git's: they become paths here."""
+    """Say whether a file has a size, stays in its folder, and has a name of git's: the latter two become paths here."""
     where = PureWindowsPath(file.path)  # reads both kinds of slashes
-    return not where.anchor and ".." not in where.parts and bool(_BLOB.fullmatch(str(file.blob_id)))
+    stays = not where.anchor and ".." not in where.parts
+    return stays and bool(_BLOB.fullmatch(str(file.blob_id))) and isinstance(file.size, int) and file.size >= 0
 
 
 def is_needed(path: str, parts: Sequence[str]) -> bool:

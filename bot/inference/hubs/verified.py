@@ -43,13 +43,16 @@ def verify(folder: Path, files: Sequence[RepoFile], checked: Container[str] = ()
 
 def is_right(path: Path, file: RepoFile) -> bool:
     """Say whether a file is what the Hub says it is."""
+    if not path.is_file():
+        return False
     with path.open("rb") as content:
         return any(name(content) == file.blob_id for name in (_large_file_id, _blob_id))
 
 
 def _check(path: Path, file: RepoFile) -> None:
     if not is_right(path, file):
-        path.resolve().unlink()
+        if path.is_file():
+            path.resolve().unlink()
         path.unlink(missing_ok=True)
         raise DamagedFile(file.path)
 
