@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from bot.allocator import give_back_memory
 from bot.errors import ModelUnavailable, UserError, brief
 from bot.inference.collector import no_collection
-from bot.inference.device import Device
+from bot.inference.device import Device, is_out_of_memory
 from bot.inference.hub import ModelFiles
 from bot.inference.precision.choice import measuring
 
@@ -73,6 +73,10 @@ def load(files: ModelFiles, loader: Loader, device: Device) -> Any:
     except UserError:
         raise
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
+        raise _unloadable(files, error) from error
+    except RuntimeError as error:  # weights of other shapes than the configuration's
+        if type(error) is not RuntimeError or is_out_of_memory(error) or device.is_broken():
+            raise
         raise _unloadable(files, error) from error
     finally:
         give_back_memory()  # weights as they were before they were converted

@@ -287,6 +287,25 @@ def test_commits_are_cut_short_and_names_are_not(revision: str | None, shown: st
     assert shown_model("org/name", revision) == shown
 
 
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (RuntimeError("size mismatch for w"), ModelUnavailable),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), RuntimeError),
+        (NotImplementedError("no such kernel"), NotImplementedError),
+    ],
+)
+def test_weights_of_other_shapes_are_told_apart_from_trouble_of_the_device(
+    error: RuntimeError, raised: type[Exception]
+) -> None:
+    def loader(_files: ModelFiles, _device: Device) -> None:
+        raise error
+
+    with pytest.raises(raised) as found:
+        load(ModelFiles(parse_reference("path:/home/me/mood")), loader, CPU)
+    assert type(found.value) is raised
+
+
 def test_what_cannot_be_loaded_is_named_for_the_host_alone() -> None:
     def loader(_files: ModelFiles, _device: Device) -> None:
         raise OSError("cut short")
