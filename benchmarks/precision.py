@@ -12,6 +12,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from bot.inference.translation.translator import Translator
 
 BUNDLED: dict[str, Callable[..., Any]] = {
     "minilm-sentiment": _TextClassifier,
-    "bergamot-en-pt": Translator,
-    "bergamot-pt-en": Translator,
+    "bergamot-en-pt": partial(Translator, prefixes={}),
+    "bergamot-pt-en": partial(Translator, prefixes={}),
     "efficientnet-lite0": load_classifier,
 }
 

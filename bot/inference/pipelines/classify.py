@@ -21,6 +21,7 @@ from bot.inference.reference import parse_reference
 from bot.inference.settings import AnyReferences, References
 from bot.inference.sources.builders import load_builder
 from bot.inference.sources.torchhub import load_hub_classifier
+from bot.inference.tokenizer import load_tokenizer
 
 MAX_TOP = 20
 MAX_LABELS, MAX_LABEL_CHARS = 25, 100
@@ -268,7 +269,6 @@ def _load_folder(files: ModelFiles, device: Device) -> _ImageClassifier:
         AutoImageProcessor,
         AutoModelForImageClassification,
         AutoModelForZeroShotImageClassification,
-        AutoTokenizer,
     )
 
     processor = AutoImageProcessor.from_pretrained(files.folder, trust_remote_code=False)
@@ -280,7 +280,7 @@ def _load_folder(files: ModelFiles, device: Device) -> _ImageClassifier:
     kind: Any = AutoModelForZeroShotImageClassification if matches else AutoModelForImageClassification
     model = kind.from_pretrained(files.folder, dtype=device.dtype, use_safetensors=True, trust_remote_code=False)
     if matches:
-        tokenizer = AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False)
+        tokenizer = load_tokenizer(files.folder)
         return _Matcher(model, preprocess, tokenizer, files.shown, device)
     labels = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
     return _ImageClassifier(model, preprocess, labels, files.shown, device)

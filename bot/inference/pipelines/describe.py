@@ -20,6 +20,7 @@ from bot.inference.picture_task import PictureRequest, PictureSettings, thumbnai
 from bot.inference.pipeline import Answers, Context, Loaded, Pipeline, Result
 from bot.inference.settings import AnyReferences
 from bot.inference.sources.class_names import mapped_classes
+from bot.inference.tokenizer import load_tokenizer, with_words
 
 _SIDE = 2048
 """Of the longer side, in pixels: models look at smaller pictures, or at pieces of no larger ones."""
@@ -134,11 +135,11 @@ class _Captioner(_Describer):
     """Hold a model that needs no words to begin with."""
 
     def __init__(self, files: ModelFiles, device: Device) -> None:
-        from transformers import AutoImageProcessor, AutoTokenizer
+        from transformers import AutoImageProcessor
 
         super().__init__(files, device)
         self._processor = AutoImageProcessor.from_pretrained(files.folder, trust_remote_code=False)
-        self._tokenizer = AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False)
+        self._tokenizer = load_tokenizer(files.folder)
 
     def groups(self, indices: list[int]) -> list[list[int]]:
         """Take all at once: they have one size for the model."""
@@ -163,6 +164,7 @@ class _Chatter(_Describer):
         self._processor = AutoProcessor.from_pretrained(files.folder, trust_remote_code=False)
         if not getattr(self._processor, "chat_template", None):
             raise unavailable(files.reference, "It has no chat template, so nothing can be asked of it.")
+        with_words(self._processor.tokenizer)
         super().__init__(files, device)
 
     def groups(self, indices: list[int]) -> list[list[int]]:

@@ -19,6 +19,7 @@ from bot.inference.pipelines import unpadded
 from bot.inference.precision.choice import Probe, fit
 from bot.inference.precision.examples import SENTENCES
 from bot.inference.settings import ModelSettings, References
+from bot.inference.tokenizer import load_tokenizer
 
 MAX_CHARS = 20_000
 _DEFAULT_MAX_TOKENS = 512
@@ -103,11 +104,11 @@ class _TextClassifier:
     """Hold a text-classification model and its tokenizer."""
 
     def __init__(self, files: ModelFiles, device: Device) -> None:
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoModelForSequenceClassification
 
         self.shown = files.shown
         self.device = device.name
-        self.tokenizer = AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False)
+        self.tokenizer = load_tokenizer(files.folder)
         model = AutoModelForSequenceClassification.from_pretrained(
             files.folder, dtype=device.dtype, use_safetensors=True, trust_remote_code=False
         )

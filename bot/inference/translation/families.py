@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bot.inference.hubs.fetch import read_config
+from bot.inference.tokenizer import load_tokenizer
 from bot.inference.translation.languages import language_code, usual_script
 from bot.inference.translation.steering import LanguageTokens, OnePair, Steering, TargetPrefix, Tasks, Way
 from bot.inference.translation.tags import by_language
@@ -40,10 +41,10 @@ Prefixes = Mapping[tuple[str, str], str]
 
 def read_steering(folder: Path, prefixes: Prefixes) -> Steering:
     """Return what steers a model, without its weights; raise ValueError or OSError for one that can't be used."""
-    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+    from transformers import AutoConfig, GenerationConfig
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer = load_tokenizer(folder)
     try:
         generation = GenerationConfig.from_pretrained(folder)
     except OSError:  # older models have none

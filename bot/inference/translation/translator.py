@@ -12,6 +12,7 @@ from bot.inference.grouping import group_by_length
 from bot.inference.hub import ModelFiles
 from bot.inference.precision.choice import Probe, fit
 from bot.inference.precision.examples import SENTENCES
+from bot.inference.tokenizer import load_tokenizer
 from bot.inference.translation.families import T5, Prefixes, find_steering
 from bot.inference.translation.languages import language_name, varieties
 from bot.inference.translation.routes import Hop
@@ -40,11 +41,11 @@ class Translator:
     """Hold a sequence-to-sequence model and its tokenizer."""
 
     def __init__(self, files: ModelFiles, device: Device, prefixes: Prefixes) -> None:
-        from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+        from transformers import AutoModelForSeq2SeqLM
 
         self.shown = files.shown
         self._device = device.name
-        self._tokenizer = AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False)
+        self._tokenizer = load_tokenizer(files.folder)
         model = AutoModelForSeq2SeqLM.from_pretrained(
             files.folder, dtype=_dtype(files, device), use_safetensors=True, trust_remote_code=False
         )
