@@ -234,13 +234,13 @@ class _HubHandler(_Handler):
 
     def _api(self, name: str, repository: Repository, rest: list[str]) -> None:
         if rest[:1] == ["tree"]:
-            self._json([_entry(repository, file) for file in repository.files()])
+            self._json([entry_of(repository, file) for file in repository.files()])
         elif rest[:1] == ["commits"]:
             commits = (repository.sha, *repository.history)
             date = "2026-01-01T00:00:00.000Z"
             self._json([{"id": sha, "authors": [], "date": date, "title": "", "message": ""} for sha in commits])
         elif rest[:1] == ["paths-info"]:
-            self._json([_entry(repository, path) for path in self.form["paths"] if path in repository.files()])
+            self._json([entry_of(repository, path) for path in self.form["paths"] if path in repository.files()])
         elif rest[:1] == ["revision"] and rest[1] not in repository.revisions:
             self.reply(404, X_Error_Code="RevisionNotFound")
         else:
@@ -283,7 +283,8 @@ class _HubHandler(_Handler):
         self.reply(200, json.dumps(value).encode(), Content_Type="application/json")
 
 
-def _entry(repository: Repository, file: str) -> dict[str, object]:
+def entry_of(repository: Repository, file: str) -> dict[str, object]:
+    """Return what the Hub lists of a file."""
     content = (repository.folder / file).read_bytes()
     entry: dict[str, object] = {"type": "file", "path": file, "size": len(content)}
     if file.endswith(".safetensors"):

@@ -141,14 +141,14 @@ def test_a_hub_that_refuses_otherwise(hub: LoopbackHub, tmp_path: Path, path: st
 def test_a_list_of_files_that_was_wrong_is_forgotten(
     hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, wrong: dict[str, object], hint: str
 ) -> None:
-    right = loopback_hub._entry
+    right = loopback_hub.entry_of
 
     def entry(repository: Repository, file: str) -> dict[str, object]:
         told = right(repository, file)
         return told | wrong | ({"lfs": None} if "size" in wrong else {}) if file == name else told
 
     with monkeypatch.context() as patch:
-        patch.setattr(loopback_hub, "_entry", entry)
+        patch.setattr(loopback_hub, "entry_of", entry)
         (before,) = find_in_subprocess(hub, tmp_path, "hf:org/sentiment@main")
     assert before["error"] == MEMBERS_READ
     assert hint in before["hint"]

@@ -47,7 +47,7 @@ _HINTS = {
     "ImportError": "The proxy that the environment names can't be used ({error}). 1. Unset ALL_PROXY, or for a SOCKS "
     "proxy install the package socksio. 2. Start again.",
     "UnicodeEncodeError": "HF_TOKEN has characters that no token has. 1. Set it anew. 2. Start again.",
-    "DamagedFile": "{error} 1. Try again: it was thrown away and will be fetched anew. 2. If that doesn't help, don't "
+    "DamagedFile": "{error} 1. Try again: what isn't right will be fetched anew. 2. If that doesn't help, don't "
     "trust the mirror that HF_ENDPOINT names.",
     "401": f"The Hub refused the token. 1. Make a new one at {{endpoint}}/settings/tokens . 2. Then {_TOKEN}.",
     "403": f"The token may not read it. 1. Look at its permissions at {{endpoint}}/settings/tokens . 2. Else {_TOKEN}.",
