@@ -55,6 +55,18 @@ def test_it_goes_into_the_convolution_before(pictures: Any) -> None:
     assert (getattr(result[0], AFTER_RELU), getattr(result[3], AFTER_RELU)) == (False, True)
 
 
+def test_what_is_changed_after_its_activation_may_be_negative(pictures: Any) -> None:
+    import torch
+
+    class Centred(torch.nn.Module):
+        def forward(self, inputs: Any) -> Any:
+            return inputs.sub_(inputs.mean())
+
+    layers = (torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), Centred(), torch.nn.Conv2d(8, 4, 3), torch.nn.BatchNorm2d(4))
+    result = check(model_of(*layers), pictures)
+    assert not getattr(result[3], AFTER_RELU)
+
+
 def test_a_real_network_has_none_left(pictures: Any) -> None:
     import torch
     from transformers import ResNetConfig, ResNetForImageClassification

@@ -40,17 +40,19 @@ def _followed(model: Any, probe: Callable[[Any], Any]) -> tuple[dict[Any, list[A
     import torch
 
     makers: dict[Any, list[Any]] = {}
-    relus = torch.nn.ReLU, torch.nn.ReLU6
 
     def follow(module: Any, args: Any) -> None:
-        makers.setdefault(module, []).append(getattr(args[0], _MADE_BY, None))
+        maker = getattr(args[0], _MADE_BY, None)
+        if type(maker) in _relus() and args[0].amin() < 0:  # something has changed it since
+            maker = None
+        makers.setdefault(module, []).append(maker)
 
     def mark(module: Any, _args: Any, output: Any) -> None:
         setattr(output, _MADE_BY, module)
 
     with ExitStack() as hooks:
         for module in model.modules():
-            if type(module) in (torch.nn.Conv2d, torch.nn.BatchNorm2d, *relus):
+            if type(module) in (torch.nn.Conv2d, torch.nn.BatchNorm2d, *_relus()):
                 hooks.callback(module.register_forward_pre_hook(follow).remove)
                 hooks.callback(module.register_forward_hook(mark).remove)
         answers = probe(model)
@@ -62,15 +64,21 @@ def _replacements(model: Any, makers: dict[Any, list[Any]]) -> dict[int, Any]:
     import torch
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-    relus = torch.nn.ReLU, torch.nn.ReLU6
     new: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     for module, before in makers.items():
-        if type(module) in relus and None not in before:
+        if type(module) in _relus() and None not in before:
             new[id(module)] = type(module)(inplace=True)
         elif type(module) is torch.nn.BatchNorm2d and type(before[0]) is torch.nn.Conv2d:
             (conv, *others) = before
             if not others and len(makers[conv]) == 1:
                 new[id(conv)] = fuse_conv_bn_eval(conv, module)
                 new[id(module)] = torch.nn.Identity()
-                setattr(new[id(conv)], AFTER_RELU, type(makers[conv][0]) in relus)
+                setattr(new[id(conv)], AFTER_RELU, type(makers[conv][0]) in _relus())
     return new
+
+
+def _relus() -> tuple[type, ...]:
+    """Return the activations that make no negative numbers."""
+    import torch
+
+    return torch.nn.ReLU, torch.nn.ReLU6
