@@ -50,7 +50,9 @@ class Translate(commands.Cog):
     ) -> None:
         """Translate a text."""
         locale = interaction.locale.value
-        request = self._settings.request(text, to=to, source=source, model=model, locale=locale)
+        request = await asyncio.to_thread(  # languages' names are read from files, some 5 ms for each language
+            self._settings.request, text, to=to, source=source, model=model, locale=locale
+        )
         await self._bot.replies.answer(interaction, "translate", request)
 
     @translate.autocomplete("to")
