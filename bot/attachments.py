@@ -33,7 +33,7 @@ class Picture(Protocol):
 async def picture_request(kind: type[Asked], image: Picture, settings: PictureSettings, **options: Any) -> Asked:
     """Download a picture and return the request about it; raise BadInput.
 
-    Its size is checked before, its content later, in the worker.
+    Its size is checked before, how it begins before it waits in line, and the rest later, in the worker.
     """
     settings.check_bytes(image.size)
     try:

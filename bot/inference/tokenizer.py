@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+_MISSING = "It knows no words: files of its tokenizer, like tokenizer.json or vocab.txt, are missing."
 _FEW = 2
 """Words that some tokenizers have besides their special ones when their files are missing."""
 
@@ -25,6 +26,3 @@ def with_words(tokenizer: Any) -> Any:
     if len(tokenizer) <= len(tokenizer.added_tokens_encoder) + _FEW:
         raise ValueError(_MISSING)
     return tokenizer
-
-
-_MISSING = "It knows no words: files of its tokenizer, like tokenizer.json or vocab.txt, are missing."
