@@ -19,13 +19,13 @@ from pathlib import Path
 from benchmarks.texts import mixed_texts
 from benchmarks.throughput.checkpoints import distilbert
 from bot.bundled.prepare import prepare
-from bot.compose import make_engine
 from bot.config import parse_settings
-from bot.engine import Engine
-from bot.inference.pipeline import Request
-from bot.inference.pipelines.imagine import ImagineRequest
-from bot.inference.pipelines.sentiment import SentimentRequest
-from bot.jobs.job import Requester
+from bot.engine.engine import Engine
+from bot.engine.job import Requester
+from bot.tasks.base import Request
+from bot.tasks.imagine.task import ImagineRequest
+from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.wiring import make_engine
 
 IN_FLIGHT = 128
 

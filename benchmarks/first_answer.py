@@ -20,12 +20,12 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.throughput.checkpoints import distilbert
-from bot.compose import make_engine
 from bot.config import parse_settings
-from bot.inference.pipelines.sentiment import SentimentRequest
-from bot.jobs.job import Requester
-from tests.inference.finding import hub_environment
-from tests.inference.loopback_hub import LoopbackHub, serve_hub
+from bot.engine.job import Requester
+from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.wiring import make_engine
+from tests.hub.finding import hub_environment
+from tests.hub.loopback_hub import LoopbackHub, serve_hub
 
 _NAMES = {"cold": "cold cache", "warm": "warm cache", "loaded": "model in memory"}
 

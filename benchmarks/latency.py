@@ -30,8 +30,8 @@ from benchmarks.own_clock import OwnClock
 from benchmarks.stub_discord import OfflineBot, StubSession, slash_command
 from benchmarks.texts import mixed_texts
 from bot.bundled.prepare import prepare
-from bot.compose import make_engine, make_store
 from bot.config import parse_settings
+from bot.wiring import make_engine, make_store
 
 AIM_MS = 50
 _KINDS = {4: "refused", 5: "taken"}
@@ -68,7 +68,7 @@ async def measure(rate: float, seconds: float, folder: Path) -> dict[str, float]
     async with OfflineBot(engine=engine, settings=settings, shard_count=1) as bot:
         await bot.connect_to(session)
         await _warm_up(bot, session)
-        gc.freeze()  # as bot/serve.py does
+        gc.freeze()  # as bot/app.py does
         workers, began = _workers_cpu_s(), time.perf_counter()
         loop, waited = time.thread_time(), clock.waited_s()
         due = await _send(bot, clock, rate, seconds)

@@ -16,11 +16,11 @@ import time
 
 from benchmarks.texts import mixed_texts
 from bot.bundled.prepare import prepare
-from bot.compose import make_engine
 from bot.config import parse_settings
-from bot.engine import Engine
-from bot.inference.pipelines.sentiment import SentimentRequest
-from bot.jobs.job import Requester
+from bot.engine.engine import Engine
+from bot.engine.job import Requester
+from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.wiring import make_engine
 
 TICK_S = 0.005
 IN_FLIGHT = 64

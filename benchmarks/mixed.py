@@ -17,12 +17,12 @@ import statistics
 import time
 
 from bot.bundled.prepare import prepare
-from bot.compose import make_engine
 from bot.config import parse_settings
-from bot.engine import Engine
-from bot.inference.pipelines.imagine import ImagineRequest
-from bot.inference.pipelines.sentiment import SentimentRequest
-from bot.jobs.job import Requester
+from bot.engine.engine import Engine
+from bot.engine.job import Requester
+from bot.tasks.imagine.task import ImagineRequest
+from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.wiring import make_engine
 
 STEPS = 50
 PAINTER, READER = Requester(user_id=1), Requester(user_id=2)

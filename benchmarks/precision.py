@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.throughput import checkpoints
-from bot.bundled.catalog import CACHE_VARIABLE
+from bot.bundled.models import CACHE_VARIABLE
 from bot.bundled.prepare import prepare
-from bot.inference.device import Device
-from bot.inference.hub import find_model
-from bot.inference.pipelines.classify import load_classifier
-from bot.inference.pipelines.sentiment import _TextClassifier
-from bot.inference.translation.translator import Translator
+from bot.hub.resolve import find_model
+from bot.machine.device import Device
+from bot.tasks.classify.pipeline import load_classifier
+from bot.tasks.sentiment.pipeline import _TextClassifier
+from bot.tasks.translate.translator import Translator
 
 BUNDLED: dict[str, Callable[..., Any]] = {
     "minilm-sentiment": _TextClassifier,
@@ -40,7 +40,7 @@ def main() -> None:
     device = Device("cpu", parser.parse_args().threads, precision="auto")
     device.open()
     logging.basicConfig(format="%(message)s")
-    logging.getLogger("bot.inference.precision.choice").setLevel(logging.INFO)
+    logging.getLogger("bot.cpu.choice").setLevel(logging.INFO)
     with tempfile.TemporaryDirectory() as folder:
         loaders = _loaders(Path(folder))
         os.environ[CACHE_VARIABLE] = folder

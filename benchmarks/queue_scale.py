@@ -15,9 +15,9 @@ import json
 import random
 import time
 
-from bot.inference.pipelines.sentiment import SentimentRequest
-from bot.jobs.job import Job, Requester
-from bot.jobs.queue import BatchLimits, JobQueue
+from bot.engine.job import Job, Requester
+from bot.engine.queue import BatchLimits, JobQueue
+from bot.tasks.sentiment.pipeline import SentimentRequest
 
 SIZES = (1_000, 10_000, 100_000)
 ROUNDS = 3

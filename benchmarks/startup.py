@@ -26,7 +26,7 @@ SCRIPT = """
 import asyncio, sys
 import discord.http
 discord.http.Route.BASE = sys.argv[1]
-from bot.serve import serve
+from bot.app import serve
 asyncio.run(serve(None))
 """
 _LONGEST_S = 60.0

@@ -11,7 +11,7 @@ def main() -> None:
     # The bot stays, so it does without the other commands, which take 6 MB more.
     module = "bot.cli.host" if sys.argv[1:2] == ["run"] else "bot.cli.app"
     try:
-        from bot.cli.plain import run
+        from bot.cli.console import run
 
         sys.exit(run(import_module(module).app))
     except KeyboardInterrupt:  # Ctrl-C while the imports go on

@@ -15,22 +15,22 @@ from discord import app_commands
 from discord.ext import commands
 
 import cogs
-from bot.answering.readable import readable
-from bot.answering.replies import Replies
-from bot.answering.turns import Turns
+from bot.client.event_guard import survive_odd_events
+from bot.client.model_defaults import Defaults
+from bot.client.owner_alerts import Owners, owners_of
+from bot.client.readable import readable
+from bot.client.tree import TROUBLE, Tree, tell
+from bot.components.cancel_button import CANCEL_IDS, CancelButton
+from bot.components.download_message import PULL_IDS, StopButton
+from bot.components.job_menu import MENU_IDS, JobMenu
 from bot.config import Settings
-from bot.defaults import Defaults
-from bot.engine import Engine
+from bot.engine.engine import Engine
+from bot.engine.job import Job
 from bot.errors import UserError
-from bot.events import survive_odd_events
-from bot.jobs.job import Job
-from bot.localised import CommandTexts
-from bot.owners import Owners, owners_of
-from bot.pulls import Pulls
-from bot.tree import TROUBLE, Tree, tell
-from bot.views.cancel import CANCEL_IDS, CancelButton
-from bot.views.job_menu import MENU_IDS, JobMenu
-from bot.views.pull import PULL_IDS, StopButton
+from bot.hub.download.pulls import Pulls
+from bot.i18n.command_names import CommandTexts
+from bot.replies.pacing import Turns
+from bot.replies.service import Replies
 
 log = logging.getLogger(__name__)
 _SYNC_S = 20.0

@@ -16,10 +16,10 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, create_m
 from pydantic.fields import FieldInfo
 
 from bot.errors import ConfigError
-from bot.inference.cgroup import cpu_limit
-from bot.inference.device import Device, Precision, find_devices, usable_cpus
-from bot.inference.registry import TASKS
-from bot.inference.settings import Frozen, TaskSettings
+from bot.machine.cgroup import cpu_limit
+from bot.machine.device import Device, Precision, find_devices, usable_cpus
+from bot.tasks.registry import TASKS
+from bot.tasks.settings import Frozen, TaskSettings
 
 DEFAULT_FILE = Path("config.toml")
 TOKEN_VARIABLE = "DISCORD_TOKEN"  # noqa: S105 - the name of the variable, not the token

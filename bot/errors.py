@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from bot.texts import translate
+from bot.i18n.texts import translate
 
 _BRIEF_CHARS = 300
 _MOST_NAMES = 20

@@ -7,11 +7,11 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
+from bot.components.autocomplete import matching
+from bot.components.job_menu import cancel_choice, job_choices, send_queue
+from bot.components.queue_embed import Sight
 from bot.errors import UserError
-from bot.texts import translate as _
-from bot.views.job_menu import cancel_choice, job_choices, send_queue
-from bot.views.models import matching
-from bot.views.queue import Sight
+from bot.i18n.texts import translate as _
 
 
 class Cancel(commands.Cog):

@@ -6,12 +6,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.attachments import picture_request
 from bot.bot import Bot
-from bot.clicked import first_picture
-from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
-from bot.views.classify import classify_answer
-from bot.views.models import model_choices
+from bot.components.attachments import picture_request
+from bot.components.autocomplete import model_choices
+from bot.components.message_content import first_picture
+from bot.tasks.classify.pipeline import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
+from bot.tasks.classify.view import classify_answer
 
 
 class Classify(commands.Cog):

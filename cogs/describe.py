@@ -6,12 +6,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.attachments import picture_request
 from bot.bot import Bot
-from bot.clicked import first_picture
-from bot.inference.pipelines.describe import DescribeRequest, DescribeSettings
-from bot.views.describe import describe_answer
-from bot.views.models import model_choices
+from bot.components.attachments import picture_request
+from bot.components.autocomplete import model_choices
+from bot.components.message_content import first_picture
+from bot.tasks.describe.pipeline import DescribeRequest, DescribeSettings
+from bot.tasks.describe.view import describe_answer
 
 
 class Describe(commands.Cog):

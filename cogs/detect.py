@@ -6,11 +6,11 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.attachments import picture_request
 from bot.bot import Bot
-from bot.inference.pipelines.detect import MAX_CONFIDENCE, DetectRequest, DetectSettings
-from bot.views.detect import detect_answer
-from bot.views.models import model_choices
+from bot.components.attachments import picture_request
+from bot.components.autocomplete import model_choices
+from bot.tasks.detect.pipeline import MAX_CONFIDENCE, DetectRequest, DetectSettings
+from bot.tasks.detect.view import detect_answer
 
 
 class Detect(commands.Cog):

@@ -10,10 +10,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
+from bot.components.autocomplete import matching, model_choices
 from bot.errors import BadInput
-from bot.inference.pipelines.imagine import MAX_PROMPT_CHARS, MAX_SEED, ImagineRequest, ImagineSettings
-from bot.views.imagine import imagine_answer
-from bot.views.models import matching, model_choices
+from bot.tasks.imagine.task import MAX_PROMPT_CHARS, MAX_SEED, ImagineRequest, ImagineSettings
+from bot.tasks.imagine.view import imagine_answer
 
 _MAX_STEPS, _MAX_GUIDANCE, _MAX_COUNT = 1000, 50, 10
 _MAX_CHOICE_CHARS = 100

@@ -11,16 +11,16 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
+from bot.components.autocomplete import matching, model_choices
+from bot.components.download_message import PullMessage
+from bot.components.model_card import card_embed
+from bot.components.model_list import ListedAdapter, models_embed
 from bot.errors import BadInput, UserError, some
-from bot.inference.hub import is_here
-from bot.inference.hubs.cards import local_card
-from bot.inference.reference import parse_reference
-from bot.texts import translate as _
-from bot.views.model_card import card_embed
-from bot.views.model_list import ListedAdapter, models_embed
-from bot.views.models import matching, model_choices
-from bot.views.pull import PullMessage
-from bot.views.text import plain
+from bot.hub.cards import local_card
+from bot.hub.reference import parse_reference
+from bot.hub.resolve import is_here
+from bot.i18n.texts import translate as _
+from bot.ui.markdown import plain
 
 Place = app_commands.AppCommandChannel | app_commands.AppCommandThread
 

@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
-from bot.views.job_menu import send_queue
+from bot.components.job_menu import send_queue
 
 
 class Queue(commands.Cog):

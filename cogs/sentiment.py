@@ -7,10 +7,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
-from bot.clicked import text_of
-from bot.inference.pipelines.sentiment import SentimentRequest, SentimentSettings
-from bot.views.models import model_choices
-from bot.views.sentiment import sentiment_answer
+from bot.components.autocomplete import model_choices
+from bot.components.message_content import text_of
+from bot.tasks.sentiment.pipeline import SentimentRequest, SentimentSettings
+from bot.tasks.sentiment.view import sentiment_answer
 
 
 class Sentiment(commands.Cog):

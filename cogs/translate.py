@@ -10,12 +10,12 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
-from bot.clicked import text_of
+from bot.components.autocomplete import matching, model_choices
+from bot.components.message_content import text_of
 from bot.errors import BadInput
-from bot.inference.pipelines.translate import TranslateSettings
-from bot.inference.translation.languages import language_name, own_names, read_language
-from bot.views.models import matching, model_choices
-from bot.views.translate import translate_answer
+from bot.tasks.translate.languages import language_name, own_names, read_language
+from bot.tasks.translate.pipeline import TranslateSettings
+from bot.tasks.translate.view import translate_answer
 
 
 class Translate(commands.Cog):

@@ -20,11 +20,11 @@ from bot.bot import Bot
 from bot.bundled.prepare import prepare
 from bot.config import Settings, parse_settings
 from bot.doctor.check import Check
-from bot.engine import Engine
-from bot.jobs.store import NoStore, Store
+from bot.engine.engine import Engine
+from bot.store.base import NoStore, Store
 from tests.fakes.executor import FakeDevice
 from tests.fakes.simulation import let_wait, make_engine, raise_server_errors, simulated
-from tests.jobs.warm_workers import start_fork_server
+from tests.workers.warm_workers import start_fork_server
 
 ROOT = Path(__file__).parents[1]
 SETTLE_S = 4.5
@@ -81,7 +81,7 @@ def fork_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[ForkServerCon
 def warm_workers(fork_server: tuple[ForkServerContext, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let worker processes of this test start at once; return the file that they write to."""
     context, said = fork_server
-    monkeypatch.setattr("bot.jobs.worker_process._spawn", context)
+    monkeypatch.setattr("bot.workers.worker_process._spawn", context)
     return said
 
 
@@ -129,7 +129,7 @@ async def engine(
     settings: Settings, device: FakeDevice, store: Store, closing: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> Engine:
     """Start an engine on the fake device; its tick would go by real time, not by SimCord's, and so stands still."""
-    monkeypatch.setattr("bot.engine._TICK_S", 3_600)
+    monkeypatch.setattr("bot.engine.engine._TICK_S", 3_600)
     engine = make_engine(settings, device, store)
     await engine.start()
     closing.push_async_callback(engine.close)

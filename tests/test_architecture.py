@@ -16,8 +16,8 @@ HEAVY = {"torch", "torchvision", "transformers", "diffusers", "numpy", "huggingf
 MOST_LINES = 400
 _BOT_PROCESS = """
 import pkgutil, sys
-import bot.bot, bot.compose, bot.config, bot.engine, bot.inference.models, bot.inference.worker
-import bot.jobs.sql_store, bot.serve, cogs
+import bot.bot, bot.wiring, bot.config, bot.engine.engine, bot.workers.model_cache, bot.workers.main
+import bot.store.sql, bot.app, cogs
 for module in pkgutil.iter_modules(cogs.__path__, "cogs."):
     __import__(module.name)
 print(*{name.partition(".")[0] for name in sys.modules})
@@ -82,9 +82,14 @@ def test_the_command_line_is_there_without_discord_and_a_database() -> None:
 @pytest.mark.parametrize(
     ("folder", "banned"),
     [
-        ("bot/jobs", {"discord", "simcord", *HEAVY}),
-        ("bot/inference", {"discord", "simcord", "cogs"}),
-        ("bot/views", HEAVY),
+        ("bot/engine", {"discord", "simcord", *HEAVY}),
+        ("bot/store", {"discord", "simcord", *HEAVY}),
+        ("bot/workers", {"discord", "simcord", "cogs"}),
+        ("bot/hub", {"discord", "simcord", "cogs"}),
+        ("bot/cpu", {"discord", "simcord", "cogs"}),
+        ("bot/components", HEAVY),
+        ("bot/replies", HEAVY),
+        ("bot/client", HEAVY),
         ("cogs", HEAVY),
     ],
 )
@@ -100,7 +105,8 @@ def test_heavy_libraries_are_imported_inside_functions_only() -> None:
 
 
 def test_only_inference_knows_heavy_libraries() -> None:
-    inside = ("bot/inference/", "bot/bundled/", "bot/cli/", "bot/doctor/")
+    rooms = ("tasks", "cpu", "hub", "machine", "workers", "bundled", "cli", "doctor")
+    inside = tuple(f"bot/{room}/" for room in rooms)
     outside = [path for path in MODULES if not _name(path).startswith(inside)]
     assert {_name(path): found for path in outside if (found := HEAVY & set(_imports(path)))} == {}
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from bot.config import Settings, discord_token, load_settings, parse_settings
 from bot.errors import ConfigError
-from bot.inference.pipelines.imagine import ImagineSettings
-from bot.inference.registry import TASKS
+from bot.tasks.imagine.task import ImagineSettings
+from bot.tasks.registry import TASKS
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
 PAIR = {"from": "en", "to": "de", "model": "hf:a/t5", "prefix": "to German: "}

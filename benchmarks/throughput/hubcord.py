@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.throughput.case import Case
 from benchmarks.throughput.engine import IN_FLIGHT, Ask, Sample, ask_all
-from bot.compose import make_engine
 from bot.config import parse_settings
-from bot.engine import Engine
-from bot.inference.pipeline import Request
-from bot.inference.pipelines.classify import ClassifyRequest
-from bot.inference.pipelines.sentiment import SentimentRequest
-from bot.jobs.job import Requester
+from bot.engine.engine import Engine
+from bot.engine.job import Requester
+from bot.tasks.base import Request
+from bot.tasks.classify.pipeline import ClassifyRequest
+from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.wiring import make_engine
 
 _REQUESTS: dict[str, Callable[[str, str], Request]] = {
     "sentiment": lambda model, item: SentimentRequest(model=model, text=item),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from bot.bundled import classify, sentiment, translate
-from bot.bundled.catalog import (
+from bot.bundled.models import (
     BUNDLED,
     BUNDLED_VARIABLE,
     CACHE_VARIABLE,

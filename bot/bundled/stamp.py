@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from bot.bundled.catalog import source_folder
+from bot.bundled.models import source_folder
 from bot.bundled.packages import package_folder, package_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bot.bundled.catalog import BundledModel
+    from bot.bundled.models import BundledModel
 
 RECIPE = 1
 """Count up when a builder's output changes, so that folders in people's caches are built anew."""

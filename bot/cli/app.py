@@ -11,14 +11,14 @@ import typer
 from bot.cli import host, models, show
 from bot.cli.session import Session, stdin_lines
 from bot.errors import BadInput
-from bot.inference.picture_task import PictureRequest, PictureSettings
-from bot.inference.pipelines.classify import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
-from bot.inference.pipelines.describe import DescribeRequest, DescribeSettings
-from bot.inference.pipelines.detect import MAX_CONFIDENCE, DetectRequest, DetectSettings
-from bot.inference.pipelines.imagine import MAX_SEED, ImagineSettings
-from bot.inference.pipelines.sentiment import SentimentRequest, SentimentSettings
-from bot.inference.pipelines.translate import TranslateRequest, TranslateSettings
-from bot.inference.settings import ModelSettings
+from bot.tasks.classify.pipeline import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
+from bot.tasks.describe.pipeline import DescribeRequest, DescribeSettings
+from bot.tasks.detect.pipeline import MAX_CONFIDENCE, DetectRequest, DetectSettings
+from bot.tasks.imagine.task import MAX_SEED, ImagineSettings
+from bot.tasks.picture import PictureRequest, PictureSettings
+from bot.tasks.sentiment.pipeline import SentimentRequest, SentimentSettings
+from bot.tasks.settings import ModelSettings
+from bot.tasks.translate.pipeline import TranslateRequest, TranslateSettings
 
 app = typer.Typer(
     name="hubcord",

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from bot.cli.session import Session
 from bot.cli.show_models import print_json
 from bot.errors import UserError
-from bot.inference.accepts import Accepts
-from bot.inference.hub import find_model
+from bot.hub.model_filter import Accepts
+from bot.hub.resolve import find_model
 
 _err = Console(stderr=True, markup=False)
 

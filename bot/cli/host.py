@@ -11,10 +11,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bot.cli.plain import complain, exit_code, harmless
+from bot.cli.console import complain, exit_code, harmless
 from bot.doctor.check import Check
 from bot.errors import UserError
-from bot.texts import translate as _
+from bot.i18n.texts import translate as _
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 Config = Annotated[Path | None, typer.Option(help="Configuration file; without it config.toml, if there is one.")]
@@ -24,7 +24,7 @@ _MARKS = {"ok": ("✓", typer.colors.GREEN), "warning": ("!", typer.colors.YELLO
 @app.command()
 def run(config: Config = None) -> None:
     """Connect to Discord with DISCORD_TOKEN and serve until stopped."""
-    from bot.serve import serve
+    from bot.app import serve
 
     _do(serve(config))
 
@@ -32,7 +32,7 @@ def run(config: Config = None) -> None:
 @app.command()
 def sync(config: Config = None) -> None:
     """Register the slash commands with Discord, changed or not."""
-    from bot.serve import sync as sync_commands
+    from bot.app import sync as sync_commands
 
     _do(sync_commands(config))
     typer.echo("The commands are registered.")
@@ -82,9 +82,9 @@ def _line(check: Check) -> str:
 @app.command()
 def health(config: Config = None) -> None:
     """Exit with 0 while a bot with this configuration is connected (for the container's health check)."""
-    from bot.compose import make_store
     from bot.config import load_settings
-    from bot.heartbeat import is_connected
+    from bot.store.heartbeat import is_connected
+    from bot.wiring import make_store
 
     async def look() -> bool:
         store = make_store(load_settings(config))

@@ -15,12 +15,12 @@ from bot.cli.pin import difference, pinned, rewrite
 from bot.cli.session import Session
 from bot.config import DEFAULT_FILE, Settings
 from bot.errors import BadInput, ModelUnavailable
-from bot.inference.accepts import ADAPTERS, ANYTHING, Accepts
-from bot.inference.reference import ModelReference, parse_reference
-from bot.inference.registry import TASKS, configured
-from bot.inference.settings import TaskSettings
-from bot.inference.sizes import for_people
-from bot.texts import translate as _
+from bot.hub.file_size import for_people
+from bot.hub.model_filter import ADAPTERS, ANYTHING, Accepts
+from bot.hub.reference import ModelReference, parse_reference
+from bot.i18n.texts import translate as _
+from bot.tasks.registry import TASKS, configured
+from bot.tasks.settings import TaskSettings
 
 app = typer.Typer(name="models", no_args_is_help=True, help="See, fetch, pin and remove models.")
 Config = Annotated[Path | None, typer.Option(help="Configuration file; without it config.toml, if there is one.")]
@@ -43,7 +43,7 @@ def list_models(config: Config = None, json: Json = False) -> None:
 @app.command()
 def info(reference: Reference, config: Config = None, json: Json = False) -> None:
     """Show the card of a model, or of an adapter by its name, licence, size and memory, before it is fetched."""
-    from bot.inference.hubs.cards import hub_card
+    from bot.hub.cards import hub_card
 
     with Session.open(config, json=json) as session:
         device = session.settings.devices.devices()[0]
@@ -84,7 +84,7 @@ def pin(
 
     What can't be asked about, or has no safetensors there, stays as it is; so does a commit that isn't main's.
     """
-    from bot.inference.hubs.cards import newest_commit
+    from bot.hub.cards import newest_commit
 
     def newest(reference: ModelReference) -> str | None:
         try:
@@ -108,7 +108,7 @@ def pin(
 @app.command()
 def remove(reference: Reference) -> None:
     """Remove a hf: model from the cache: one commit, or all when none is named."""
-    from bot.inference.hubs.cache import remove as remove_cached
+    from bot.hub.cache import remove as remove_cached
 
     with Session.open(None, json=False):
         parsed = parse_reference(reference)
@@ -121,7 +121,7 @@ def remove(reference: Reference) -> None:
 @app.command()
 def du(config: Config = None, json: Json = False) -> None:
     """Show what the cached models take on the disk, and whether they are configured."""
-    from bot.inference.hubs.cache import cached_models, free_bytes
+    from bot.hub.cache import cached_models, free_bytes
 
     with Session.open(config, json=json) as session:
         known = {parse_reference(reference).name for _task, reference, _accepts in configured(session.settings.tasks)}
@@ -146,7 +146,7 @@ def search(
     json: Json = False,
 ) -> None:
     """Search the Hub for models of a command, the most downloaded first."""
-    from bot.inference.hubs.search import search as search_hub
+    from bot.hub.search import search as search_hub
 
     with Session.open(None, json=json):
         if task not in TASKS:
@@ -164,7 +164,7 @@ def search(
 
 def _entries(task: str, settings: TaskSettings) -> Iterator[show.Entry]:
     """Yield what is configured for a task: its models, the default first, then its adapters."""
-    from bot.inference.hubs.cards import local_card
+    from bot.hub.cards import local_card
 
     for number, reference in enumerate(settings.references):
         yield show.Entry(card=local_card(reference, TASKS[task].accepts), default=number == 0)

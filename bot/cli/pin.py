@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.errors import BadInput
-from bot.inference.reference import ModelReference, parse_reference
+from bot.hub.reference import ModelReference, parse_reference
 
 _QUOTED = re.compile(r"""(?P<quote>["'])(?P<text>hf:[^"'\s]+)(?P=quote)""")
 

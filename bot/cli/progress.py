@@ -16,8 +16,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from bot.jobs.job import Job, JobState, JobStatus
-from bot.texts import translate
+from bot.engine.job import Job, JobState, JobStatus
+from bot.i18n.texts import translate
 
 
 class Watcher:

@@ -16,12 +16,12 @@ from typing import Any, Self
 import typer
 from rich.console import Console
 
-from bot.cli.plain import BAD_INPUT, FAILED, INTERRUPTED, OK, complain, exit_code, explained
-from bot.compose import make_engine
+from bot.cli.console import BAD_INPUT, FAILED, INTERRUPTED, OK, complain, exit_code, explained
 from bot.config import Settings, load_settings
-from bot.engine import Engine
+from bot.engine.engine import Engine
+from bot.engine.job import Job, Requester
 from bot.errors import UserError
-from bot.jobs.job import Job, Requester
+from bot.wiring import make_engine
 
 IN_FLIGHT = 64
 _CHUNK_BYTES = 1 << 16

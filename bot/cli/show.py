@@ -11,16 +11,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bot.cli.plain import harmless
-from bot.inference.pipelines.classify import ClassifyResult
-from bot.inference.pipelines.describe import DescribeResult
-from bot.inference.pipelines.detect import DetectResult
-from bot.inference.pipelines.imagine import ImagineResult
-from bot.inference.pipelines.sentiment import SentimentResult
-from bot.inference.pipelines.translate import TranslateResult
-from bot.inference.translation.languages import language_name
-from bot.jobs.job import Job
-from bot.texts import translate as _
+from bot.cli.console import harmless
+from bot.engine.job import Job
+from bot.i18n.texts import translate as _
+from bot.tasks.classify.pipeline import ClassifyResult
+from bot.tasks.describe.pipeline import DescribeResult
+from bot.tasks.detect.pipeline import DetectResult
+from bot.tasks.imagine.task import ImagineResult
+from bot.tasks.sentiment.pipeline import SentimentResult
+from bot.tasks.translate.languages import language_name
+from bot.tasks.translate.pipeline import TranslateResult
 
 _BAR_CELLS = 24
 _SLUG_CHARS = 40

@@ -12,12 +12,12 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
-from bot.cli.plain import harmless
-from bot.inference.device import Device
-from bot.inference.hubs.cards import Card
-from bot.inference.reference import parse_reference, shown_model
-from bot.inference.sizes import for_people
-from bot.texts import translate as _
+from bot.cli.console import harmless
+from bot.hub.cards import Card
+from bot.hub.file_size import for_people
+from bot.hub.reference import parse_reference, shown_model
+from bot.i18n.texts import translate as _
+from bot.machine.device import Device
 
 _out = Console(highlight=False, markup=False)
 

@@ -15,14 +15,14 @@ from babel.localtime import LOCALTZ
 from simcord import Env, Preview
 
 from bot.bot import Bot
-from bot.compose import make_engine
 from bot.config import Settings, parse_settings
-from bot.demo.outside import DemoEngine, wait_outside
-from bot.demo.page import LivePage, set_clock
-from bot.demo.stage import EXAMPLES, set_stage
+from bot.demo.guild import EXAMPLES, set_stage
+from bot.demo.live_page import LivePage, set_clock
+from bot.demo.realtime import DemoEngine, wait_outside
 from bot.demo.warmup import warm_up
-from bot.engine import Engine
+from bot.engine.engine import Engine
 from bot.errors import UserError
+from bot.wiring import make_engine
 
 _SETTLE_TIMEOUT_S = 120.0
 _SETTINGS = {"devices": {"use": ["cpu"]}, "queue": {"shutdown_grace_s": 0}}

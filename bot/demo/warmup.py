@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import typer
 
 from bot.config import Settings
-from bot.demo.stage import EXAMPLES
-from bot.engine import Engine
-from bot.inference.pipeline import Request
-from bot.inference.pipelines.classify import ClassifyRequest, ClassifySettings
-from bot.inference.pipelines.imagine import ImagineRequest, ImagineSettings
-from bot.inference.pipelines.sentiment import SentimentRequest, SentimentSettings
-from bot.inference.pipelines.translate import TranslateSettings
-from bot.jobs.job import Job, Requester
+from bot.demo.guild import EXAMPLES
+from bot.engine.engine import Engine
+from bot.engine.job import Job, Requester
+from bot.tasks.base import Request
+from bot.tasks.classify.pipeline import ClassifyRequest, ClassifySettings
+from bot.tasks.imagine.task import ImagineRequest, ImagineSettings
+from bot.tasks.sentiment.pipeline import SentimentRequest, SentimentSettings
+from bot.tasks.translate.pipeline import TranslateSettings
 
 _NOBODY = Requester(user_id=0)
 

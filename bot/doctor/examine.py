@@ -10,7 +10,6 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from bot.compose import make_store
 from bot.config import DEFAULT_FILE, TOKEN_VARIABLE, Settings, load_settings
 from bot.doctor import check
 from bot.doctor.check import Check, failed
@@ -20,12 +19,13 @@ from bot.doctor.models import check_model
 from bot.doctor.on_discord import check_discord
 from bot.doctor.on_hub import check_hub_token
 from bot.errors import ConfigError, UserError
-from bot.heartbeat import is_connected
-from bot.inference.hubs.client import hub_token
-from bot.inference.pipelines.translate import TranslateSettings
-from bot.inference.registry import configured
-from bot.jobs.sql_store import SqlStore
-from bot.jobs.store import NoStore, Store
+from bot.hub.client import hub_token
+from bot.store.base import NoStore, Store
+from bot.store.heartbeat import is_connected
+from bot.store.sql import SqlStore
+from bot.tasks.registry import configured
+from bot.tasks.translate.pipeline import TranslateSettings
+from bot.wiring import make_store
 
 _STORE = {
     "new": "will be made by the first start",

@@ -9,11 +9,11 @@ from asyncio.subprocess import DEVNULL, PIPE
 
 from bot.doctor.check import Check
 from bot.errors import ModelUnavailable, brief
-from bot.inference.hub import local_folder
-from bot.inference.hubs.fetch import read_config
-from bot.inference.pipelines.translate import TranslatePipeline, TranslateSettings
-from bot.inference.reference import parse_reference
-from bot.inference.translation.families import read_steering
+from bot.hub.download.repository import read_config
+from bot.hub.reference import parse_reference
+from bot.hub.resolve import local_folder
+from bot.tasks.translate.model_families import read_steering
+from bot.tasks.translate.pipeline import TranslatePipeline, TranslateSettings
 
 _LIMIT_S = 60.0
 _TELL = "import sys; from bot.doctor.languages import tell; tell(sys.stdin.read())"

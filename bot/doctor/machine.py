@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from bot.config import DeviceSettings
 from bot.doctor.check import Check, in_thread
-from bot.inference.device import Device
-from bot.inference.hubs.cache import free_bytes
-from bot.inference.hubs.cards import Card
-from bot.inference.sizes import for_people
-from bot.inference.sources.source import package_source
+from bot.hub.cache import free_bytes
+from bot.hub.cards import Card
+from bot.hub.file_size import for_people
+from bot.hub.libraries.source import package_source
+from bot.machine.device import Device
 
 _TORCH_LIMIT_S = 60.0
-_OPEN = "import sys; from bot.inference.device import Device; Device(sys.argv[1]).open()"
+_OPEN = "import sys; from bot.machine.device import Device; Device(sys.argv[1]).open()"
 _INSTALL = "Install the build for this machine: https://pytorch.org/get-started/locally ."
 
 

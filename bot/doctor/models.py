@@ -8,11 +8,11 @@ from functools import partial
 
 from bot.doctor.check import Check, failed, in_thread
 from bot.errors import ModelUnavailable, brief
-from bot.inference.accepts import Accepts
-from bot.inference.hubs.cards import Card, hub_card, local_card
-from bot.inference.reference import ModelReference, parse_reference
-from bot.inference.sizes import for_people
-from bot.inference.sources.torchhub import check_trusted
+from bot.hub.cards import Card, hub_card, local_card
+from bot.hub.file_size import for_people
+from bot.hub.model_filter import Accepts
+from bot.hub.reference import ModelReference, parse_reference
+from bot.hub.torchhub import check_trusted
 
 _ANOTHER = "Name another model in the configuration."
 

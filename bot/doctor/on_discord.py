@@ -8,12 +8,12 @@ import aiohttp
 import discord
 
 from bot.bot import Bot
-from bot.compose import make_engine
 from bot.config import Settings, discord_token
 from bot.doctor import check
 from bot.doctor.check import Check, failed
 from bot.errors import ConfigError
-from bot.jobs.store import Store
+from bot.store.base import Store
+from bot.wiring import make_engine
 
 PERMISSIONS = discord.Permissions(
     view_channel=True, send_messages=True, send_messages_in_threads=True, embed_links=True, attach_files=True

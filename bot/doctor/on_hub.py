@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bot.doctor.check import Check, in_thread
 from bot.errors import brief
-from bot.inference.hubs.access import shown_endpoint, without_token
-from bot.inference.hubs.client import hub_api, understood
+from bot.hub.access import shown_endpoint, without_token
+from bot.hub.client import hub_api, understood
 
 _NAME = "HF token"
 _ANEW = "Make a new one at {endpoint}/settings/tokens and set HF_TOKEN, or run `hf auth login`."

@@ -10,13 +10,13 @@ from typing import Any, cast
 import pytest
 from PIL import Image, ImageChops
 
-from bot.inference.diffusion.painter import Painter
-from bot.inference.diffusion.pipeline import ImaginePipeline
-from bot.inference.diffusion.plan import Planner
-from bot.inference.hub import find_model
-from bot.inference.models import ModelCache
-from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, ImagineSettings
-from tests.inference.line import CPU, Line, new_cache, outcomes_of
+from bot.hub.resolve import find_model
+from bot.tasks.imagine.parameters import Planner
+from bot.tasks.imagine.pipeline import ImaginePipeline
+from bot.tasks.imagine.renderer import Painter
+from bot.tasks.imagine.task import ImagineRequest, ImagineResult, ImagineSettings
+from bot.workers.model_cache import ModelCache
+from tests.workers.line import CPU, Line, new_cache, outcomes_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what libraries say of their own next versions
 TOLERANCE = 2

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bot.bundled import packages, prepare, stamp
-from bot.bundled.catalog import BundledModel, bundled_path
+from bot.bundled.models import BundledModel, bundled_path
 from bot.errors import ModelUnavailable
 
 NAME = "minilm-sentiment"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.inference.diffusion.schedulers import SCHEDULERS
-from bot.inference.pipelines.imagine import ImagineSettings
-from tests.inference.painting import Studio, pixels
+from bot.tasks.imagine.schedulers import SCHEDULERS
+from bot.tasks.imagine.task import ImagineSettings
+from tests.tasks.imagine.painting import Studio, pixels
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("prepared")]
 MOST = 6

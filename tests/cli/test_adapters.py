@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 
 from bot.cli.pin import pinned
-from bot.inference.reference import shown_model
+from bot.hub.reference import shown_model
 from tests.conftest import ROOT
-from tests.inference.bare_pipelines import bare_adapter
-from tests.inference.finding import hub_environment
-from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
-from tests.inference.tiny_pipelines import tiny_lora, tiny_sdxl
+from tests.hub.finding import hub_environment
+from tests.hub.loopback_hub import Fault, LoopbackHub, serve_hub
+from tests.models.bare_pipelines import bare_adapter
+from tests.models.tiny_pipelines import tiny_lora, tiny_sdxl
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what libraries say of their own next versions
 EMOJI = ROOT / "models" / "emoji-sd"

@@ -12,12 +12,12 @@ from unittest.mock import Mock
 import pytest
 from typer.testing import CliRunner
 
-from bot.bundled.catalog import CACHE_VARIABLE
+from bot.bundled.models import CACHE_VARIABLE
 from bot.cli.app import app
 from bot.errors import UserError
-from bot.heartbeat import HEARTBEAT
-from bot.jobs.sql_store import SqlStore
-from tests.inference.tiny_models import tiny_classifier
+from bot.store.heartbeat import HEARTBEAT
+from bot.store.sql import SqlStore
+from tests.models.tiny_models import tiny_classifier
 
 cli = CliRunner()
 
@@ -152,8 +152,8 @@ def test_run_tells_that_there_is_no_configuration(
         (tmp_path / "config.toml").touch()
     monkeypatch.setenv("DISCORD_TOKEN", "x")
     monkeypatch.setattr("discord.utils.setup_logging", lambda **_: None)
-    monkeypatch.setattr("bot.serve.alone_with", Mock(side_effect=UserError("Another hubcord runs.")))
-    with caplog.at_level("INFO", logger="bot.serve"):
+    monkeypatch.setattr("bot.app.alone_with", Mock(side_effect=UserError("Another hubcord runs.")))
+    with caplog.at_level("INFO", logger="bot.app"):
         assert cli.invoke(app, ["run"]).exit_code == 1
     told = "there is no config.toml here: the bundled models are used"
     assert caplog.messages == ([] if configured else [told])

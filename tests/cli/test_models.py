@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from bot.cli.pin import difference, pinned, references_in
-from tests.inference.finding import TOKEN, hub_environment
-from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
-from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
+from tests.hub.finding import TOKEN, hub_environment
+from tests.hub.loopback_hub import Fault, LoopbackHub, serve_hub
+from tests.models.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
 
 CARD = "---\nlicense: apache-2.0\nlanguage: en\n---\n# Moods\n\nMeant for short texts.\n"
 CONFIG = """

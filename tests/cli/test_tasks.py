@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from tests.cli.in_process import CommandLine
-from tests.inference.tiny_models import tiny_sentiment
-from tests.inference.tiny_translators import tiny_fsmt, tiny_marian
-from tests.inference.tiny_vision import tiny_clip, tiny_git, tiny_yolos
+from tests.models.tiny_models import tiny_sentiment
+from tests.models.tiny_translators import tiny_fsmt, tiny_marian
+from tests.models.tiny_vision import tiny_clip, tiny_git, tiny_yolos
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("prepared")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.config import Settings
-from bot.jobs.store import NoStore, Store
+from bot.store.base import NoStore, Store
 from tests.fakes.lives import Lives
 
 

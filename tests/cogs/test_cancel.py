@@ -7,8 +7,8 @@ import time
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
-from bot.engine import Engine
-from bot.jobs.job import Job, JobState
+from bot.engine.engine import Engine
+from bot.engine.job import Job, JobState
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import callbacks, embed, message, private_text, public_text
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
-from bot.engine import Engine
+from bot.engine.engine import Engine
 from tests.fakes.executor import FakeDevice
 from tests.fakes.lives import Lives
 from tests.fakes.seen import buttons, edits, message, posts, private_text, public_text

@@ -11,13 +11,13 @@ import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
 from bot.bot import Bot
-from bot.compose import make_engine
 from bot.config import Settings
-from bot.engine import Engine
-from bot.jobs.store import NoStore
+from bot.engine.engine import Engine
+from bot.store.base import NoStore
+from bot.wiring import make_engine
 from tests.fakes.seen import message, public_text
 from tests.fakes.simulation import simulated
-from tests.inference.tiny_vision import tiny_git
+from tests.models.tiny_vision import tiny_git
 
 pytestmark = pytest.mark.usefixtures("prepared")
 

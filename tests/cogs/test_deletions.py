@@ -8,8 +8,8 @@ import pytest
 from simcord import ChannelHandle, Env, GuildHandle, InteractionResult, MemberActor
 
 from bot.bot import Bot
-from bot.engine import Engine
-from bot.jobs.job import Job, JobState
+from bot.engine.engine import Engine
+from bot.engine.job import Job, JobState
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import edits, embed, message, posts
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
-from bot.inference.pipelines.boxes import Box
-from bot.inference.pipelines.detect import DetectRequest, DetectResult
-from bot.views.detect import detect_answer
+from bot.tasks.detect.draw_boxes import Box
+from bot.tasks.detect.pipeline import DetectRequest, DetectResult
+from bot.tasks.detect.view import detect_answer
 from tests.fakes.answers import png
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import as_read, commands, description, embed, message, private_text

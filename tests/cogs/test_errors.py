@@ -9,11 +9,11 @@ import pytest
 from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 
 from bot.bot import Bot
-from bot.engine import Engine
+from bot.engine.engine import Engine
 from bot.errors import BadInput, OutOfMemory
-from bot.inference.pipeline import Failure
-from bot.inference.pipelines.sentiment import SentimentRequest
-from bot.views.answer import Answer
+from bot.tasks.base import Failure
+from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.ui.answer import Answer
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import callbacks, edits, embed, private_text, public_text
 

@@ -9,8 +9,8 @@ import pytest
 from simcord import ChannelHandle, Env, InteractionResult, MemberActor
 
 from bot.errors import OutOfMemory
-from bot.inference.pipeline import Failure
-from bot.inference.pipelines.imagine import ImagineRequest
+from bot.tasks.base import Failure
+from bot.tasks.imagine.task import ImagineRequest
 from tests.fakes.answers import png
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import buttons, edits, embed, message, posts, public_text

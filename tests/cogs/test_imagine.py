@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
-from bot.inference.diffusion.loras import Lora
-from bot.inference.diffusion.schedulers import SCHEDULERS
-from bot.inference.pipelines.imagine import MAX_SEED, ImagineRequest, ImagineResult, Picture
-from bot.texts import Sentence
+from bot.i18n.texts import Sentence
+from bot.tasks.imagine.loras import Lora
+from bot.tasks.imagine.schedulers import SCHEDULERS
+from bot.tasks.imagine.task import MAX_SEED, ImagineRequest, ImagineResult, Picture
 from tests.fakes.answers import answer, png
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import as_read, callbacks, description, embed, message, private_text
-from tests.inference.bare_pipelines import BARE, bare_adapter
+from tests.models.bare_pipelines import BARE, bare_adapter
 
 BREAKOUT = "@everyone ```x``` [a](b) [free](https://evil.example) **b** <@123456789012345678>"
 CAT = ImagineRequest(model="path:models/emoji", prompt="a cat", seed=7)

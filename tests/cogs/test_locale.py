@@ -23,7 +23,7 @@ class _Marked(gettext.NullTranslations):
 @pytest.fixture(autouse=True)
 def _portuguese(monkeypatch: pytest.MonkeyPatch) -> None:
     marked, plain = _Marked(), gettext.NullTranslations()
-    monkeypatch.setattr("bot.texts._catalogue", lambda locale: marked if locale == "pt-BR" else plain)
+    monkeypatch.setattr("bot.i18n.texts._catalogue", lambda locale: marked if locale == "pt-BR" else plain)
 
 
 async def test_refusals(alice: MemberActor, channel: ChannelHandle, asks_with: dict[str, Any]) -> None:

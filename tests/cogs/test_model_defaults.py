@@ -10,10 +10,10 @@ import pytest
 from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 
 from bot.bot import Bot
+from bot.client.model_defaults import Defaults
 from bot.config import Settings, parse_settings
-from bot.defaults import Defaults
-from bot.inference.pipelines.sentiment import SentimentRequest
-from bot.jobs.store import NoStore
+from bot.store.base import NoStore
+from bot.tasks.sentiment.pipeline import SentimentRequest
 from tests.conftest import MODELS
 from tests.fakes.executor import FakeDevice
 from tests.fakes.lives import Lives

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from simcord import ChannelHandle, MemberActor
 
+from bot.components.model_card import card_embed, section_about
+from bot.components.model_list import ListedAdapter, models_embed
 from bot.config import parse_settings
-from bot.inference.hubs.cards import Card
-from bot.inference.hubs.weights import Weights
-from bot.views.model_card import card_embed, section_about
-from bot.views.model_list import ListedAdapter, models_embed
+from bot.hub.cards import Card
+from bot.hub.weight_info import Weights
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import description, embed, message, private_text
-from tests.inference.bare_pipelines import BARE, COMMIT, bare_adapter
-from tests.inference.tiny_models import tiny_sentiment
+from tests.models.bare_pipelines import BARE, COMMIT, bare_adapter
+from tests.models.tiny_models import tiny_sentiment
 
 CARD = """---
 license: mit

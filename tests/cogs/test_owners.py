@@ -12,12 +12,12 @@ import pytest
 from simcord import ChannelHandle, Env, MemberActor, UserHandle
 
 from bot.bot import Bot
-from bot.engine import Engine
+from bot.client.owner_alerts import owners_of
+from bot.engine.engine import Engine
 from bot.errors import ModelUnavailable
-from bot.inference.hubs.access import unavailable
-from bot.inference.pipeline import Failure
-from bot.inference.reference import parse_reference
-from bot.owners import owners_of
+from bot.hub.access import unavailable
+from bot.hub.reference import parse_reference
+from bot.tasks.base import Failure
 from tests.fakes.executor import FakeDevice
 from tests.fakes.lives import Lives
 from tests.fakes.seen import public_text
@@ -105,10 +105,10 @@ async def test_closed_messages_are_a_line_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     env.inject_error("POST", "/channels/*/messages", status=403, code=50007, times=1)
-    with caplog.at_level(logging.WARNING, "bot.owners"):
+    with caplog.at_level(logging.WARNING, "bot.client.owner_alerts"):
         await ask(alice, channel, device, missing(), missing())
     assert read_by(owner) == []
-    (line,) = [record.message for record in caplog.records if record.name == "bot.owners"]
+    (line,) = [record.message for record in caplog.records if record.name == "bot.client.owner_alerts"]
     assert line.startswith(f"owner {owner.id} of the bot can't be told: 403 Forbidden (error code: 50007)")
 
 

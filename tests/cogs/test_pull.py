@@ -12,13 +12,13 @@ from simcord.results import InteractionResult
 from bot.bot import Bot
 from bot.config import Settings
 from bot.errors import JobCancelled
-from bot.inference.accepts import ADAPTERS, Accepts
-from bot.inference.hubs.access import unavailable
-from bot.inference.reference import parse_reference
-from bot.inference.registry import TASKS
-from bot.pulls import Pull
+from bot.hub.access import unavailable
+from bot.hub.download.pulls import Pull
+from bot.hub.model_filter import ADAPTERS, Accepts
+from bot.hub.reference import parse_reference
+from bot.tasks.registry import TASKS
 from tests.fakes.seen import buttons, edits, embed, message, private_text
-from tests.inference.tiny_models import tiny_sentiment
+from tests.models.tiny_models import tiny_sentiment
 
 LARGE, GATED = "hf:org/large@0123456789abcdef", "hf:org/gated_one@main"
 
@@ -54,7 +54,7 @@ def started(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[Pull]:
         assert (accepts, trusted) == (TASKS["sentiment"].accepts, settings.hub.trusted_torchhub)
         pulls.append(pull)
 
-    monkeypatch.setattr("bot.pulls.start_thread", start)
+    monkeypatch.setattr("bot.hub.download.pulls.start_thread", start)
     return pulls
 
 
@@ -217,7 +217,9 @@ async def test_adapters_are_fetched_too(
     owner: MemberActor, channel: ChannelHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[tuple[str, Accepts]] = []
-    monkeypatch.setattr("bot.pulls.start_thread", lambda pull, accepts, _: begun.append((pull.reference, accepts)))
+    monkeypatch.setattr(
+        "bot.hub.download.pulls.start_thread", lambda pull, accepts, _: begun.append((pull.reference, accepts))
+    )
     monkeypatch.setattr(sys.modules["cogs.models"], "is_here", lambda reference: reference != "hf:org/pixel@main")
     offered = await owner.autocomplete(channel, "models pull", "model", "")
     assert [(choice["name"], choice["value"]) for choice in offered] == [("pixel · adapter", "pixel")]

@@ -11,8 +11,8 @@ from simcord import ChannelHandle, Env, GuildHandle, InteractionResult, MemberAc
 
 from bot.bot import Bot
 from bot.config import Settings
-from bot.engine import Engine
-from bot.jobs.job import JobState
+from bot.engine.engine import Engine
+from bot.engine.job import JobState
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import callbacks, description, embed, message, public_text
 

@@ -18,13 +18,13 @@ from simcord import ChannelHandle, Env, MemberActor
 import bot.demo
 from bot.bot import Bot
 from bot.bundled.prepare import prepare
-from bot.compose import make_engine
 from bot.config import Settings, parse_settings
-from bot.engine import Engine
-from bot.jobs.store import NoStore
+from bot.engine.engine import Engine
+from bot.store.base import NoStore
+from bot.wiring import make_engine
 from tests.fakes.seen import as_read, description, embed, message, private_text, public_text
 from tests.fakes.simulation import simulated
-from tests.inference.tiny_vision import tiny_git, tiny_siglip, tiny_yolos
+from tests.models.tiny_vision import tiny_git, tiny_siglip, tiny_yolos
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CAT = Path(bot.demo.__file__).with_name("examples") / "cat.jpg"

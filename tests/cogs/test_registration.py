@@ -10,7 +10,7 @@ from simcord import Env
 
 from bot.bot import Bot
 from bot.config import Settings
-from bot.engine import Engine
+from bot.engine.engine import Engine
 from tests.fakes.seen import commands, embed
 from tests.fakes.simulation import simulated
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
-from bot.engine import Engine
+from bot.engine.engine import Engine
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import message, private_text
 

@@ -9,7 +9,7 @@ import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
 from bot.config import parse_settings
-from bot.engine import Engine
+from bot.engine.engine import Engine
 from tests.conftest import MODELS
 from tests.fakes.answers import png
 from tests.fakes.executor import FakeDevice
@@ -63,7 +63,7 @@ async def test_an_answer_that_cannot_be_made_is_told_once(
     env.inject_error("PATCH", "/webhooks/*/@original", status=500, times=None)
     result = await alice.slash(channel, "imagine", prompt="a cat")
     env.backend.faults.clear()
-    monkeypatch.setattr("bot.views.imagine.imagine_answer", None)
+    monkeypatch.setattr("bot.tasks.imagine.view.imagine_answer", None)
     await lives.again(env, FakeDevice())
     assert public_text(result).startswith("Something went wrong (reference ")
     before = len(edits(env))
@@ -171,7 +171,7 @@ async def test_the_language_is_remembered(
     device.hold()
     result = await alice.slash(channel, "imagine", prompt="a cat")
     seen: list[str] = []
-    monkeypatch.setattr("bot.answering.replies.use_locale", seen.append)
+    monkeypatch.setattr("bot.replies.service.use_locale", seen.append)
     await lives.again(env, FakeDevice())
     assert embed(result).description == "> a cat"
     assert seen == ["pt-BR"]

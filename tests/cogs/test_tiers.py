@@ -7,7 +7,7 @@ from simcord import ChannelHandle, Env, GuildHandle
 
 from bot.bot import Bot
 from bot.config import Tier
-from bot.engine import Engine
+from bot.engine.engine import Engine
 from tests.fakes.executor import FakeDevice
 
 WEIGHTS = {"guest": 0.5, "patron": 2.0, "founder": 4.0}

@@ -11,7 +11,7 @@ import discord
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
-from bot.engine import Engine
+from bot.engine.engine import Engine
 from tests.fakes.executor import FakeDevice
 from tests.fakes.faults import PAGE, Fault, Faults
 from tests.fakes.seen import edits, embed, message, posts, public_text

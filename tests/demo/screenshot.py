@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from bot.demo.stage import EXAMPLES
+from bot.demo.guild import EXAMPLES
 from tests.demo.channel import Channel, open_channel
 from tests.demo.process import running_demo
 

@@ -13,8 +13,8 @@ import pytest
 from playwright.async_api import expect
 
 from bot.bundled.prepare import prepare
+from bot.demo.guild import EXAMPLES
 from bot.demo.serve import run_demo
-from bot.demo.stage import EXAMPLES
 from bot.errors import UserError
 from tests.demo.channel import PATIENCE_MS, Channel, open_channel
 from tests.demo.process import Demo, running_demo

@@ -12,9 +12,9 @@ from bot.config import parse_settings
 from bot.doctor import languages
 from bot.doctor.check import Check
 from bot.doctor.languages import check_languages
-from bot.inference.pipelines.translate import TranslateSettings
-from tests.inference.tiny_models import tiny_sentiment
-from tests.inference.tiny_translators import tiny_fsmt, tiny_m2m100, tiny_t5
+from bot.tasks.translate.pipeline import TranslateSettings
+from tests.models.tiny_models import tiny_sentiment
+from tests.models.tiny_translators import tiny_fsmt, tiny_m2m100, tiny_t5
 
 
 def look(*pairs: dict[str, Any]) -> dict[str, Check]:

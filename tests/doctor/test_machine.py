@@ -8,9 +8,9 @@ import pytest
 
 from bot.config import parse_settings
 from bot.doctor.machine import check_device, check_disk, check_torch, open_devices
-from bot.inference.device import Device, _gpu_memory_bytes
-from bot.inference.hubs.cards import Card
-from bot.inference.hubs.weights import Weights
+from bot.hub.cards import Card
+from bot.hub.weight_info import Weights
+from bot.machine.device import Device, _gpu_memory_bytes
 
 GIB = 1 << 30
 _SMI = """#!/bin/sh
@@ -35,7 +35,7 @@ def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr("bot.inference.device._gpu_memory_bytes", _gpu_memory_bytes.__wrapped__)  # it remembers
+    monkeypatch.setattr("bot.machine.device._gpu_memory_bytes", _gpu_memory_bytes.__wrapped__)  # it remembers
 
 
 @pytest.mark.usefixtures("gpus")

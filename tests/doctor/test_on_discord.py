@@ -10,10 +10,10 @@ from typing import Any
 import discord
 import pytest
 
+from bot.app import sync
 from bot.doctor import check
 from bot.doctor.check import Check
 from bot.doctor.examine import examine
-from bot.serve import sync
 from tests.wire.discord_objects import GUILD
 from tests.wire.discord_server import DiscordServer, discord_server
 from tests.wire.process import TOKEN

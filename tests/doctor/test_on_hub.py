@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from tests.inference.finding import TOKEN, hub_environment
-from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
-from tests.inference.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
+from tests.hub.finding import TOKEN, hub_environment
+from tests.hub.loopback_hub import Fault, LoopbackHub, serve_hub
+from tests.models.tiny_models import only_pickle, tiny_classifier, tiny_sentiment
 
 Found = dict[str, dict[str, Any]]
 _NAMES = ("sentiment@main", "gated", "private", "nothing", "sentiment@v9", "pickled", "classifier")
 RESNET = "torchvision:resnet18"
 _IMPATIENT = """
-import bot.doctor.check, bot.inference.hubs.cards
-bot.inference.hubs.cards._TIMEOUT_S = 2.0
+import bot.doctor.check, bot.hub.cards
+bot.hub.cards._TIMEOUT_S = 2.0
 bot.doctor.check.LIMIT_S = 4.0
 from bot.__main__ import main
 main()

@@ -6,15 +6,15 @@ import io
 from functools import singledispatch
 from typing import Any
 
-from bot.inference.pipeline import Request, Result
-from bot.inference.pipelines.boxes import Box
-from bot.inference.pipelines.classify import ClassifyRequest, ClassifyResult, Label
-from bot.inference.pipelines.describe import DescribeRequest, DescribeResult
-from bot.inference.pipelines.detect import DetectRequest, DetectResult
-from bot.inference.pipelines.imagine import ImagineRequest, ImagineResult, Picture
-from bot.inference.pipelines.sentiment import SentimentRequest, SentimentResult
-from bot.inference.pipelines.translate import TranslateRequest, TranslateResult
-from bot.inference.translation.routes import PIVOT
+from bot.tasks.base import Request, Result
+from bot.tasks.classify.pipeline import ClassifyRequest, ClassifyResult, Label
+from bot.tasks.describe.pipeline import DescribeRequest, DescribeResult
+from bot.tasks.detect.draw_boxes import Box
+from bot.tasks.detect.pipeline import DetectRequest, DetectResult
+from bot.tasks.imagine.task import ImagineRequest, ImagineResult, Picture
+from bot.tasks.sentiment.pipeline import SentimentRequest, SentimentResult
+from bot.tasks.translate.pipeline import TranslateRequest, TranslateResult
+from bot.tasks.translate.routes import PIVOT
 
 SHOWN = "fake@1"
 THINGS = (("dog", 0.9), ("person", 0.8), ("dog", 0.7), ("remote_control", 0.2))

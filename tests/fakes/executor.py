@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from bot.errors import JobCancelled
-from bot.inference.messages import Answered, Batch, BatchItem, BatchReport, Event, Loading, Progress, Started
-from bot.inference.pipeline import Failure, Outcome, Request
-from bot.jobs.executor import WorkerDied
+from bot.tasks.base import Failure, Outcome, Request
+from bot.workers.executor import WorkerDied
+from bot.workers.protocol import Answered, Batch, BatchItem, BatchReport, Event, Loading, Progress, Started
 from tests.fakes.answers import answer
 
 

@@ -9,8 +9,8 @@ from simcord import Env
 
 from bot.bot import Bot
 from bot.config import Settings
-from bot.engine import Engine
-from bot.jobs.sql_store import SqlStore
+from bot.engine.engine import Engine
+from bot.store.sql import SqlStore
 from tests.fakes.executor import FakeDevice
 from tests.fakes.simulation import let_wait, make_engine
 

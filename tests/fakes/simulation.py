@@ -16,9 +16,9 @@ from simcord import Env
 
 from bot.bot import Bot
 from bot.config import Settings
-from bot.engine import Engine
+from bot.engine.engine import Engine
 from bot.errors import UserError
-from bot.jobs.store import Store
+from bot.store.base import Store
 from tests.fakes.description import load_description
 from tests.fakes.executor import FakeDevice, FakeExecutor
 from tests.fakes.rules import problems

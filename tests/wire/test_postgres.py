@@ -9,7 +9,7 @@ import pytest
 
 from bot.bundled.prepare import prepare
 from tests.fakes.skipping import skip_without
-from tests.jobs.postgres import find_programs, running
+from tests.store.postgres import find_programs, running
 from tests.wire.discord_server import discord_server
 from tests.wire.process import CONFIG, failed_start, hubcord
 

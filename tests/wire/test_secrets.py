@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.inference.finding import TOKEN as HF_TOKEN
-from tests.inference.finding import hub_environment
-from tests.inference.loopback_hub import Fault, LoopbackHub, serve_hub
-from tests.inference.tiny_models import tiny_sentiment
+from tests.hub.finding import TOKEN as HF_TOKEN
+from tests.hub.finding import hub_environment
+from tests.hub.loopback_hub import Fault, LoopbackHub, serve_hub
+from tests.models.tiny_models import tiny_sentiment
 from tests.wire.discord_server import DiscordServer, discord_server
 from tests.wire.process import TOKEN, command, environment
 

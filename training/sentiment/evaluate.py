@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from bot.bundled.prepare import prepare
-from bot.inference.precision.choice import CHOICES, converted
+from bot.cpu.choice import CHOICES, converted
 from training.sentiment.data import CUT, SOURCES, load
 
 if TYPE_CHECKING:

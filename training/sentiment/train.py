@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from bot.bundled.catalog import cache_root
+from bot.bundled.models import cache_root
 from bot.bundled.packages import package_folder
 from bot.bundled.sentiment import LABELS, base_folder
 from training.sentiment.data import load

@@ -15,11 +15,11 @@ import torch
 from sacrebleu.metrics import BLEU, CHRF
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from bot.bundled.catalog import BUNDLED
+from bot.bundled.models import BUNDLED
 from bot.bundled.packages import package_folder
 from bot.bundled.prepare import prepare
-from bot.inference.device import Precision
-from bot.inference.precision.choice import CHOICES, converted
+from bot.cpu.choice import CHOICES, converted
+from bot.machine.device import Precision
 from training.translate.ssru import load_teacher, translate_ids
 from training.translate.tokenizer import load_tokenizer
 

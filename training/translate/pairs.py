@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bot.bundled.catalog import cache_root
+from bot.bundled.models import cache_root
 from bot.bundled.packages import package_folder
 from bot.bundled.translate import model_folder
 from training.sentiment.data import load

@@ -1,1 +1,0 @@
-"""Bring a job's answer to where it was asked for, whatever became of the interaction."""

@@ -1,0 +1,1 @@
+"""What people click and type: buttons, menus, autocomplete, and what a clicked message holds."""

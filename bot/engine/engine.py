@@ -1,0 +1,212 @@
+"""Take jobs, run them fairly on the devices, and tell how they fare. The only thing that cogs talk to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+from bot.config import QueueSettings
+from bot.engine.admission import Admission
+from bot.engine.estimator import Estimator
+from bot.engine.failure_log import Failures
+from bot.engine.job import Job, JobState, Requester
+from bot.engine.scheduler import MAX_ATTEMPTS, Dispatcher
+from bot.errors import JobCancelled, Refused, UserError
+from bot.hub.reference import parse_reference
+from bot.store.base import Store
+from bot.tasks.base import Request, Result
+from bot.tasks.settings import TaskSettings
+from bot.workers.executor import Executor
+
+_TICK_S = 1.0
+_NOTE_S = 1.0
+_ESTIMATES = "estimates"
+
+
+class Engine:
+    """Queue jobs and run them in batches on the executor's devices."""
+
+    def __init__(
+        self, *, executor: Executor, store: Store, tasks: Mapping[str, TaskSettings], limits: QueueSettings
+    ) -> None:
+        self.executor = executor
+        self.store = store
+        self.tasks = tasks
+        self.limits = limits
+        self._dispatcher = Dispatcher(
+            executor=executor, tasks=tasks, limits=limits, save=store.save, finish=self._finish
+        )
+        self.admission = Admission(limits, self._dispatcher.outlook.ends_in_s)
+        self._ticking: asyncio.Task[None] | None = None
+
+    @property
+    def jobs(self) -> Mapping[str, Job]:
+        """Return the jobs that wait or run, by id."""
+        return self.admission.jobs
+
+    @property
+    def models(self) -> Mapping[str, float | None]:
+        """Return the models that are in memory (None) or made ready (the share that is fetched; 0 when unknown)."""
+        return self._dispatcher.models
+
+    @property
+    def estimator(self) -> Estimator:
+        """Return what is known of how long things take."""
+        return self._dispatcher.estimator
+
+    @property
+    def failures(self) -> Failures:
+        """Return what tells the host why jobs fail."""
+        return self._dispatcher.failures
+
+    async def start(self) -> list[Job]:
+        """Open the store and the devices; return the jobs of the last run that still need an answer."""
+        await self.store.open()
+        self._dispatcher.outlook.estimator = Estimator(await self.store.value(_ESTIMATES))
+        await self.executor.start(self._dispatcher.dispatch)
+        jobs = await self.store.unanswered()
+        for job in jobs:
+            self._recover(job)
+        self._ticking = asyncio.create_task(self._tick())
+        self._dispatcher.dispatch()
+        return jobs
+
+    async def drain(self) -> None:
+        """Take no more jobs and let those that run end, within the grace."""
+        await self._dispatcher.drain()
+
+    async def close(self) -> None:
+        """Drain, leave the other jobs in the store, and stop the devices."""
+        if not self._dispatcher.closing:
+            await self.drain()
+        for job in [job for job in self.jobs.values() if not job.state.final]:
+            if job.stopped:
+                self._cancel(job)
+                continue
+            job.update(state=JobState.QUEUED)
+            self.store.save(job)
+        await self._dispatcher.close()
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+        await self.executor.close()
+        self.store.keep(_ESTIMATES, self.estimator.seconds_per_unit)
+        await self.store.close()
+
+    async def submit(
+        self,
+        task: str,
+        request: Request,
+        requester: Requester,
+        *,
+        reply_to: Mapping[str, object] | None = None,
+    ) -> Job:
+        """Queue a job; raise BadInput or Refused when it can't be taken. It is durable when this returns."""
+        self.tasks[task].check(request)
+        job = Job(task=task, request=request, requester=requester, reply_to=reply_to)
+        job.expires_at = job.created_at + self.limits.expire_s
+        if self._dispatcher.closing:
+            raise Refused("The bot is restarting. Try again in a minute.", retry_after_s=60)
+        self.admission.check(job)
+        self.admission.hold(job)
+        try:
+            await self.store.add(job)
+        except BaseException:
+            self.admission.release(job)
+            raise
+        if job.stopped:
+            self._cancel(job)
+            return job
+        self._dispatcher.enqueue(job)
+        self._dispatcher.dispatch()
+        self._dispatcher.offer(job)
+        return job
+
+    def cancel(self, job_id: str) -> bool:
+        """Stop a job: at once while it waits, at its next step while it runs. Say whether there was one."""
+        job = self.jobs.get(job_id)
+        if job is None:
+            return False
+        job.stopped = True
+        if self._dispatcher.take_out(job_id):
+            self._cancel(job)
+        else:
+            self.store.save(job)
+            self._dispatcher.stop(job_id)
+        return True
+
+    async def note(self) -> None:
+        """Return when all until now is durable, or after a moment: a store in trouble holds nobody up for long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.store.settle(), _NOTE_S)
+
+    def fetching(self, shares: Mapping[str, float]) -> None:
+        """Keep the jobs of these models from the devices, and show them the share that is fetched; let go of others."""
+        self._dispatcher.fetching(shares)
+
+    def answered(self, job: Job) -> None:
+        """Note that a job's answer was posted."""
+        self.store.answered(job)
+
+    def forecast_now(self) -> None:
+        """Bring the statuses of the waiting jobs up to date, instead of within a second."""
+        self._dispatcher.outlook.now()
+
+    def running(self) -> list[Job]:
+        """Return the jobs that devices work on."""
+        return self._dispatcher.running()
+
+    def _recover(self, job: Job) -> None:
+        """Put a job of the last run back: queued again, or failed when it can't be run any more."""
+        if job.state.final:
+            return
+        if (error := self._objection(job)) is not None:
+            self._finish(job, JobState.FAILED, error=error)
+            return
+        job.update(state=JobState.QUEUED)
+        self.admission.hold(job)
+        self._dispatcher.enqueue(job)
+
+    def _objection(self, job: Job) -> UserError | None:
+        """Return why a job of the last run isn't run again: it was running at two deaths, or the settings changed."""
+        if job.attempts >= MAX_ATTEMPTS:
+            return UserError(_CRASHED)
+        settings = self.tasks[job.task]
+        try:
+            if not set(map(_repository, job.request.models)).issubset(map(_repository, settings.references)):
+                return UserError(_GONE)
+            settings.check(job.request)
+        except UserError as error:
+            return error
+        return None
+
+    def _cancel(self, job: Job) -> None:
+        self._finish(job, JobState.CANCELLED, error=JobCancelled("Cancelled."))
+
+    def _finish(
+        self, job: Job, state: JobState, *, result: Result | None = None, error: Exception | None = None
+    ) -> None:
+        self.admission.release(job)
+        if job.finish(state, result=result, error=error):
+            self.store.save(job)
+
+    async def _tick(self) -> None:
+        """Once a second: tell waiting people where they stand, drop what waited too long, keep what was learned."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._dispatcher.expire()
+            self._dispatcher.outlook.now()
+            if self._dispatcher.learned:
+                self._dispatcher.learned = False
+                self.store.keep(_ESTIMATES, self.estimator.seconds_per_unit)
+
+
+def _repository(reference: str) -> tuple[str, str]:
+    """Return what a reference names, whatever its revision: a host who pins another one takes back no job."""
+    parsed = parse_reference(reference)
+    return parsed.scheme, parsed.name
+
+
+_GONE = "The model of this job isn't offered here any more. Send it again with another one."
+_CRASHED = "The bot crashed twice while this job ran, so it won't be tried again. Try it with other options."

@@ -1,0 +1,338 @@
+"""Give the devices batches of what waits, and guests while these give way; hear what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from bot.config import QueueSettings
+from bot.engine.deadlines import Deadlines, expired
+from bot.engine.estimator import Estimator
+from bot.engine.eta import Outlook
+from bot.engine.failure_log import Failures, InternalError
+from bot.engine.job import Job, JobState
+from bot.engine.placement import place
+from bot.engine.prefetch import LookAhead
+from bot.engine.queue import BatchLimits, JobQueue
+from bot.engine.running_batch import Run, models_now
+from bot.engine.waiting_for_download import Unfetched
+from bot.errors import JobCancelled, UserError
+from bot.tasks.base import Failure, Outcome, Request, Result
+from bot.tasks.settings import TaskSettings
+from bot.workers.executor import DeviceHandle, Executor, WorkerDied
+from bot.workers.protocol import Answered, BatchReport, Event, Loading, Progress, Started
+
+log = logging.getLogger(__name__)
+MAX_ATTEMPTS = 2
+
+
+class Finish(Protocol):
+    """Let a job end, and everybody know."""
+
+    def __call__(
+        self, job: Job, state: JobState, *, result: Result | None = None, error: Exception | None = None
+    ) -> None:
+        """Enter a final state, with the result or the error that goes with it."""
+
+
+class Dispatcher:
+    """Hold the jobs that wait and those that run on the executor's devices.
+
+    `save` writes a job's state, `finish` ends it. `learned`: the estimates have changed since that was last unset.
+    """
+
+    def __init__(
+        self,
+        *,
+        executor: Executor,
+        tasks: Mapping[str, TaskSettings],
+        limits: QueueSettings,
+        save: Callable[[Job], None],
+        finish: Finish,
+    ) -> None:
+        self.failures = Failures()
+        self.closing = self.learned = False
+        self._executor = executor
+        self._tasks = tasks
+        self._limits = limits
+        self._save = save
+        self._finish = finish
+        self._runs: dict[str, Run] = {}
+        self._running: dict[str, Run] = {}
+        self._queue = JobQueue(cost=lambda job: self.estimator.seconds(job.request), limits=self._batch_limits)
+        self.outlook = Outlook(
+            self._queue,
+            runs=self._runs,
+            running=self._running,
+            devices=lambda: sum(device.available for device in self._usable_devices()),
+            rows=lambda job: tasks[job.task].max_rows,
+            guest_share=limits.guest_share,
+        )
+        self._ahead = LookAhead()
+        self._unfetched = Unfetched()
+        self._deadlines = Deadlines(lambda job_id: job_id in self._queue or job_id in self._unfetched)
+        self._guests_due: asyncio.TimerHandle | None = None
+        self._sizes: dict[str, int] = {}
+        self._batches: set[asyncio.Task[None]] = set()
+
+    @property
+    def estimator(self) -> Estimator:
+        """Return what is known of how long things take."""
+        return self.outlook.estimator
+
+    @property
+    def models(self) -> Mapping[str, float | None]:
+        """Return the models that are in memory (None) or made ready (the share that is fetched; 0 when unknown)."""
+        return {**self._unfetched.shares, **models_now(self._executor.devices, self._runs.values())}
+
+    def running(self) -> list[Job]:
+        """Return the jobs that devices work on."""
+        return [run.jobs[job_id] for job_id, run in self._running.items()]
+
+    def enqueue(self, job: Job, *, front: bool = False) -> None:
+        """Let a job wait for its turn, or until its model is fetched."""
+        self._deadlines.push(job)
+        if not self._unfetched.holds(job):
+            self._queue.push(job, front=front)
+            self.outlook.soon()
+
+    def offer(self, job: Job) -> None:
+        """Get a job ready that still waits, on a device that works on others."""
+        if job.id in self._queue:
+            self._ahead.offer(job, self._busy_devices())
+
+    def take_out(self, job_id: str) -> Job | None:
+        """Take a job out that waits for its turn or its model; return None when it doesn't."""
+        job = self._queue.remove(job_id)
+        if job is not None:
+            self._ahead.taken(job)
+        return job or self._unfetched.remove(job_id)
+
+    def stop(self, job_id: str) -> None:
+        """Stop a job at its next step, if it runs."""
+        if job_id in self._running:
+            self._running[job_id].device.cancel(job_id)
+
+    def fetching(self, shares: Mapping[str, float]) -> None:
+        """Keep the jobs of these models from the devices, and show them the share that is fetched; let go of others."""
+        for job in self._unfetched.tell(shares):
+            self._queue.push(job)
+        self.outlook.soon()
+        self.dispatch()
+
+    def expire(self) -> None:
+        """Drop what waited too long."""
+        for job_id in self._deadlines.due():
+            job = self.take_out(job_id)
+            if job is not None:
+                self._finish(job, JobState.EXPIRED, error=expired(job))
+
+    async def drain(self) -> None:
+        """Start nothing more, and let what runs end within the grace. What is killed then is no fault of the jobs."""
+        self.closing = True
+        for job_id, run in self._running.items():
+            if run.computing:
+                run.jobs[job_id].attempts -= 1
+                self._save(run.jobs[job_id])
+        if self._batches:
+            await asyncio.wait(self._batches, timeout=self._limits.shutdown_grace_s)
+
+    async def close(self) -> None:
+        """Leave what still runs."""
+        self.outlook.close()
+        if self._guests_due is not None:
+            self._guests_due.cancel()
+        for batch in self._batches:
+            batch.cancel()
+        await asyncio.gather(*self._batches, return_exceptions=True)
+
+    def _batch_limits(self, job: Job) -> BatchLimits:
+        """Bound a job's batch; one that gives way to short jobs may take its time."""
+        seconds = float("inf") if job.request.gives_way else self._limits.batch_s
+        return BatchLimits(rows=self._tasks[job.task].max_rows, seconds=seconds)
+
+    def dispatch(self) -> None:
+        """Give every free device a batch while jobs wait, and short jobs to those that give way."""
+        self.expire()
+        if self.closing:
+            return
+        while (head := self._queue.head()) and (free := self._free_devices()):
+            limits = self._batch_limits(head)
+            fair_rows = -(-self._queue.count_with(head) // len(free))
+            jobs = self._queue.pop_batch(replace(limits, rows=min(limits.rows, fair_rows)))
+            self._start(place(head.request.model, free, self._sizes), jobs)
+        self._invite_guests()
+
+    def _free_devices(self) -> list[DeviceHandle]:
+        return [d for d in self._usable_devices() if d.available and d.name not in self._runs]
+
+    def _usable_devices(self) -> Sequence[DeviceHandle]:
+        """Return the devices that can be opened, as far as one knows; all if there is none."""
+        return [d for d in self._executor.devices if not d.in_doubt] or self._executor.devices
+
+    def _busy_devices(self) -> list[DeviceHandle]:
+        return [run.device for run in self._runs.values()]
+
+    def _invite_guests(self) -> None:
+        """Let jobs run while models are loaded, and short ones between the steps of images, within limits."""
+        for run in list(self._runs.values()):
+            *_, innermost = run.chain()
+            if innermost.gives_way and (self._limits.guest_share or innermost.loading) and not self.closing:
+                self._invite_to(innermost)
+
+    def _invite_to(self, run: Run) -> None:
+        """Let the next jobs in that its guests' time is enough for; when there are none, look again when it is."""
+        credit_s = run.guest_credit_s(self._limits.guest_share)
+
+        def fits(job: Job) -> bool:
+            return run.welcomes(self.estimator, job) and run.cost_s(self.estimator, job) <= credit_s
+
+        head = self._queue.head(fits)
+        if head is None:
+            self._invite_later(run, credit_s)
+            return
+        limits = self._batch_limits(head)
+        jobs = self._queue.pop_batch(replace(limits, seconds=min(limits.seconds, credit_s)), only=fits)
+        self._start(run.device, jobs, host=run)
+
+    def _invite_later(self, run: Run, credit_s: float) -> None:
+        """Look again when the cheapest guest of those that wait fits, or earlier for another run's."""
+        costs_s = [run.cost_s(self.estimator, job) for job in self._queue.heads() if run.welcomes(self.estimator, job)]
+        if not costs_s:
+            return
+        loop = asyncio.get_running_loop()
+        due = loop.time() + (min(costs_s) - credit_s) * (1.0 / self._limits.guest_share - 1.0)
+        if self._guests_due is not None:
+            due = min(due, self._guests_due.when())
+            self._guests_due.cancel()
+        self._guests_due = loop.call_at(due, self._look_again)
+
+    def _look_again(self) -> None:
+        self._guests_due = None
+        self.dispatch()
+
+    def _start(self, device: DeviceHandle, jobs: Sequence[Job], *, host: Run | None = None) -> None:
+        expected_s = sum(self.estimator.seconds(job.request, device.name) for job in jobs)
+        run = Run.of(device, jobs, expected_s, host)
+        if host is None:
+            self._runs[device.name] = run
+        else:
+            host.guest = run
+        for job in jobs:
+            job.update(state=JobState.RUNNING, ahead=None, starts_in_s=None)
+            self._running[job.id] = run
+            self._ahead.taken(job, device)
+        task = asyncio.create_task(self._run(run))
+        self._batches.add(task)
+        task.add_done_callback(self._batches.discard)
+        self._ahead.refill(self._queue.upcoming(), self._busy_devices())
+
+    async def _run(self, run: Run) -> None:
+        requests = [job.request for job in run.jobs.values()]
+        try:
+            report = await run.device.run(run.batch, lambda event: self._hear(run, event))
+        except WorkerDied as death:
+            self._leave(run)
+            self._after_death(run, death)
+        except Exception:
+            log.exception("batch on %s failed", run.device.name)
+            self._leave(run)
+        else:
+            self._leave(run)
+            self._learn(run, requests, report)
+        for job in list(run.jobs.values()):
+            self._conclude(run, job, Failure(InternalError(f"job {job.id} got no answer")))
+        if not len(self._queue) and not self._runs:
+            self._queue.rest()
+        self.dispatch()
+        self.outlook.soon()
+
+    def _leave(self, run: Run) -> None:
+        """Note that a device is done with a batch; a guest's time is taken off its host's account."""
+        if run.host is None:
+            del self._runs[run.device.name]
+        else:
+            run.host.guest = None
+            run.host.guests_s += run.taken_s + run.guests_s
+
+    def _hear(self, run: Run, event: Event) -> None:
+        """Take what a worker says of a batch."""
+        match event:
+            case Answered(job_id, outcome, seconds) if job_id in run.jobs:
+                run.jobs[job_id].seconds = seconds
+                run.taken_s += seconds
+                self._conclude(run, run.jobs[job_id], outcome)
+            case Progress(job_id, step, steps) if job_id in run.jobs:
+                run.jobs[job_id].update(step=step, steps=steps, loading=None)
+                run.ending = step >= steps
+            case Loading(model, share):
+                run.load(model, share, self.estimator)
+                for job in run.jobs.values():
+                    job.update(loading=share or 0.0)
+                self._invite_guests()
+            case Started():
+                self._begin(run)
+
+    def _begin(self, run: Run) -> None:
+        """Note that a worker computes now: from here on a death may be the jobs' fault."""
+        for job in run.jobs.values():
+            job.update(loading=None)
+            if not (run.computing or self.closing):
+                job.attempts += 1
+                self._save(job)
+        run.begin()
+        self._invite_guests()
+
+    def _learn(self, run: Run, requests: Sequence[Request], report: BatchReport) -> None:
+        """Remember how long things took; not of a batch in which something failed."""
+        self.learned = True
+        self._sizes |= report.loaded
+        for model, seconds in report.loading_s.items():
+            self.estimator.learn_loading(model, run.device.name, seconds)
+        if not run.jobs and not run.failed:
+            self.estimator.learn(requests, report.seconds, run.device.name)
+
+    def _conclude(self, run: Run, job: Job, outcome: Outcome) -> None:
+        """Give a job its outcome, and charge what it really cost."""
+        del run.jobs[job.id], self._running[job.id]
+        self._queue.charge(job.requester, job.seconds - job.charged_s)
+        if not isinstance(outcome, Failure):
+            self._finish(job, JobState.DONE, result=outcome)
+            return
+        run.failed = True
+        if isinstance(outcome.error, JobCancelled):
+            self._finish(job, JobState.CANCELLED, error=outcome.error)
+        else:
+            self._finish(job, JobState.FAILED, error=self.failures.hear(job.id, outcome))
+
+    def _after_death(self, run: Run, death: WorkerDied) -> None:
+        """Put the jobs of a lost worker back once, at the price of its time; fail one that was running at two deaths.
+
+        That a device can't be opened is no fault of the jobs, while there is another for them.
+        """
+        blameless = not death.started and any(not device.in_doubt for device in self._executor.devices)
+        lost_s = max(run.own_s - run.taken_s, 0.0) if run.computing else 0.0
+        expected_s = sum(job.charged_s for job in run.jobs.values()) or 1.0
+        for job in reversed(run.jobs.values()):
+            del self._running[job.id]
+            self._queue.charge(job.requester, job.charged_s * (lost_s / expected_s - 1.0))
+            job.attempts += not (run.computing or blameless or self.closing)
+            if job.stopped:
+                self._finish(job, JobState.CANCELLED, error=JobCancelled("Cancelled."))
+            elif self.closing:
+                job.update(state=JobState.QUEUED)
+                self._save(job)
+            elif job.attempts >= MAX_ATTEMPTS:
+                self._finish(job, JobState.FAILED, error=UserError(_POISON if death.started else _NO_WORKER))
+            else:
+                job.update(state=JobState.QUEUED, step=0, steps=0, loading=None)
+                self.enqueue(job, front=True)
+                self._save(job)
+        run.jobs.clear()
+
+
+_POISON = "This job stopped the worker twice, so it won't be tried again. Try it with other options."
+_NO_WORKER = "The models can't be run here just now; the bot's log says why. Try again later."

@@ -1,0 +1,1 @@
+"""Download models: repositories, weights, in a process of its own."""

@@ -1,0 +1,1 @@
+"""What transformers, diffusers and torchvision can load, read from their sources without importing them."""

@@ -1,1 +1,0 @@
-"""Load models and run them on a device, knowing nothing of Discord."""

@@ -1,1 +1,0 @@
-"""Make pictures with the pipelines of diffusers: their families, sizes, schedulers and LoRA adapters."""

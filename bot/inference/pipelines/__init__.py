@@ -1,1 +1,0 @@
-"""Hold one module for each task: its request, its result and its pipeline, together."""

@@ -1,1 +1,0 @@
-"""Choose how finely models compute on the CPU, and make them compute so."""

@@ -1,1 +1,0 @@
-"""Name the classes and builders that load a model, from its reference and its configuration."""

@@ -1,1 +1,0 @@
-"""Translate: which models lead from one language to another, and what makes each kind of model do it."""

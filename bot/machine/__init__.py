@@ -1,0 +1,1 @@
+"""The machine: devices, memory limits, the allocator and the garbage collector."""

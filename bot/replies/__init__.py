@@ -1,0 +1,1 @@
+"""Follow a job and answer it in Discord, exactly once."""

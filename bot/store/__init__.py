@@ -1,0 +1,1 @@
+"""Jobs that survive a restart: the database and its writer."""

@@ -1,0 +1,82 @@
+"""Keep jobs, and the few values that must survive a restart."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+from bot.engine.job import Job
+
+
+class Store(Protocol):
+    """Remember jobs until they are answered."""
+
+    async def open(self) -> None:
+        """Connect and bring the tables up to date; raise UserError when the database can't be used."""
+
+    async def close(self) -> None:
+        """Write what is left and disconnect."""
+
+    async def add(self, job: Job) -> None:
+        """Write a new job; it is durable when this returns. Raise UserError when it can't be stored."""
+
+    def save(self, job: Job) -> None:
+        """Write a job's state soon, in order with all other writes."""
+
+    def readdress(self, job: Job) -> None:
+        """Write soon where a job's answer goes."""
+
+    async def settle(self) -> None:
+        """Return when everything until now is durable, however long that takes."""
+
+    def answered(self, job: Job) -> None:
+        """Note that a job was answered, and forget its request and result."""
+
+    async def unanswered(self) -> list[Job]:
+        """Return every job that nobody was answered for, oldest first."""
+
+    async def value(self, key: str) -> Any:
+        """Return a value that was kept, or None."""
+
+    def keep(self, key: str, value: Any) -> None:
+        """Keep a JSON value soon."""
+
+
+class NoStore:
+    """Remember nothing: for the command line, where jobs don't outlive the process."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+
+    async def open(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+    async def add(self, job: Job) -> None:
+        """Do nothing."""
+
+    def save(self, job: Job) -> None:
+        """Do nothing."""
+
+    def readdress(self, job: Job) -> None:
+        """Do nothing."""
+
+    async def settle(self) -> None:
+        """Do nothing."""
+
+    def answered(self, job: Job) -> None:
+        """Do nothing."""
+
+    async def unanswered(self) -> list[Job]:
+        """Return no jobs."""
+        return []
+
+    async def value(self, key: str) -> Any:
+        """Return a value that was kept in this process, or None."""
+        return json.loads(self._values.get(key, "null"))
+
+    def keep(self, key: str, value: Any) -> None:
+        """Keep a JSON value as long as this process lives."""
+        self._values[key] = json.dumps(value)

@@ -1,0 +1,1 @@
+"""What the bot can do: one folder for each command, and what the tasks share."""

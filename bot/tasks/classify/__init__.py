@@ -1,0 +1,1 @@
+"""/classify: what a picture shows, in labels."""

@@ -1,0 +1,299 @@
+"""Name what a picture shows: with a model's own labels, or (CLIP, SigLIP) with labels that people give."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from bot.cpu.choice import Probe, fit
+from bot.cpu.examples import pictures
+from bot.errors import BadInput, some
+from bot.hub.libraries.builders import load_builder
+from bot.hub.model_filter import FOLDERS, Accepts, architectures
+from bot.hub.reference import parse_reference
+from bot.hub.resolve import ModelFiles
+from bot.hub.torchhub import load_hub_classifier
+from bot.machine.device import Device
+from bot.tasks.base import Answers, Context, Loaded, Pipeline, Result
+from bot.tasks.decode_image import decode_image
+from bot.tasks.picture import PictureRequest, PictureSettings, thumbnail
+from bot.tasks.settings import AnyReferences, References
+from bot.tasks.tokenizer import load_tokenizer
+
+MAX_TOP = 20
+MAX_LABELS, MAX_LABEL_CHARS = 25, 100
+_MATCHERS = "((Alt|Chinese)?CLIP|MetaClip2|Siglip)Model"
+"""Models that tell how well texts fit a picture."""
+_is_matcher = re.compile(_MATCHERS).fullmatch
+_ACCEPTS = Accepts(
+    "image classification models (…ForImageClassification, torchvision's, PyTorch Hub's, CLIPModel or SiglipModel)",
+    re.compile(rf"{_MATCHERS}|\w+ForImageClassification(WithTeacher)?").fullmatch,
+    FOLDERS | {"torchvision", "torchhub"},
+    tag="image-classification",
+)
+_MOST_ON_CPU = 8
+"""Pictures of one forward pass: the activations of more don't fit into a processor's cache (ResNet-50, 16: -15 %)."""
+_EXAMPLE_LABELS = ("a cat", "a dog", "a red car")
+_OWN_LABELS = "This model has labels of its own and takes no others."
+_NO_LABELS = "This model needs labels to choose from. Give some, with commas between them."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifyRequest(PictureRequest):
+    """Ask for the `top` best labels of a picture: of the model's own, or of these `labels`."""
+
+    top: int = 5
+    labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        PictureRequest.__post_init__(self)
+        if not 1 <= self.top <= MAX_TOP:
+            raise BadInput("Ask for 1 to {most} labels.", most=MAX_TOP)
+        _check_labels(self.labels)
+
+    @property
+    def batch_key(self) -> tuple[Any, ...]:
+        """Say that pictures for one model and the same labels may run together."""
+        return (self.model, self.labels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """Name one label and its probability."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifyResult(Result):
+    """Tell the best labels, best first.
+
+    `width` and `height` are the picture's, in pixels; `thumbnail` is a small PNG file of it.
+    """
+
+    labels: tuple[Label, ...]
+    width: int
+    height: int
+    thumbnail: bytes = b""
+
+
+class ClassifySettings(PictureSettings):
+    """Set up /classify: `models` have labels of their own, those for `zero_shot` take people's."""
+
+    models: References = ("bundled:efficientnet-lite0",)
+    zero_shot: AnyReferences = ()
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Return every model reference that may be asked for, the default first."""
+        return (*self.models, *self.zero_shot)
+
+    def choose_for(self, labels: tuple[str, ...], name: str | None) -> str:
+        """Return the reference that a person means by `name`, or the default one for labels. Raise BadInput."""
+        if labels and not self.zero_shot:
+            raise BadInput("No model here takes labels of your own. Leave them out.")
+        reference = self.zero_shot[0] if labels and name is None else self.choose(name)
+        known = some(parse_reference(r).short_name for r in self.zero_shot)
+        if labels and reference not in self.zero_shot:
+            raise BadInput("This model has labels of its own. Choose one of these for yours: {known}.", known=known)
+        if not labels and reference not in self.models:
+            raise BadInput(_NO_LABELS)
+        return reference
+
+
+def read_labels(text: str) -> tuple[str, ...]:
+    """Return the labels of a list with commas between them, each once; raise BadInput."""
+    labels: dict[str, str] = {}
+    for label in (" ".join(part.split()) for part in text.split(",")):
+        if label:
+            labels.setdefault(label.casefold(), label)
+    _check_labels(tuple(labels.values()))
+    return tuple(labels.values())
+
+
+def _check_labels(labels: Sequence[str]) -> None:
+    if labels and not 2 <= len(labels) <= MAX_LABELS:
+        raise BadInput("Give 2 to {most} labels, with commas between them.", most=MAX_LABELS)
+    if any(len(label) > MAX_LABEL_CHARS for label in labels):
+        raise BadInput("A label has at most {most} characters.", most=MAX_LABEL_CHARS)
+
+
+class ClassifyPipeline(Pipeline):
+    """Classify batches of pictures."""
+
+    accepts = _ACCEPTS
+
+    def __init__(self, settings: ClassifySettings) -> None:
+        self._settings = settings
+
+    def prepare(self, request: ClassifyRequest, loaded: Loaded) -> _Picture | None:
+        """Return the pixels of a picture; raise BadInput when it isn't one."""
+        classifier: _ImageClassifier | None = loaded(request.model)
+        if classifier is None:
+            return None
+        classifier.check(request.labels)
+        return classifier.prepare(decode_image(request.image, max_pixels=self._settings.max_pixels), request.top)
+
+    def run(self, requests: Sequence[ClassifyRequest], context: Context) -> Iterator[Answers]:
+        """Yield a ClassifyResult for each request, or BadInput for one that is no picture."""
+        classifier: _ImageClassifier = context.load(requests[0].model, load_classifier)
+        pictures, errors = context.prepared(load_classifier)
+        yield errors
+        places = list(pictures)
+        most = _MOST_ON_CPU if context.device.name == "cpu" else max(len(places), 1)
+        for chosen in (places[start : start + most] for start in range(0, len(places), most)):
+            results = classifier([pictures[place] for place in chosen], requests[0].labels)
+            yield dict(zip(chosen, results, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """Hold what is needed of a picture: `pixels` (3, height, width) as the model takes them, the size it had."""
+
+    pixels: Any
+    size: tuple[int, int]
+    thumbnail: bytes
+    top: int
+
+
+class _ImageClassifier:
+    """Hold an image-classification model, its preprocessing (a PIL image to a tensor) and its labels."""
+
+    def __init__(
+        self, model: Any, preprocess: Callable[[Any], Any], labels: list[str], shown: str, device: Device
+    ) -> None:
+        import torch
+
+        # Convolutions are faster so: in bf16 on the CPU by a quarter.
+        self.model = model.to(device.name, device.dtype, memory_format=torch.channels_last).eval()
+        self._preprocess = preprocess
+        self._labels = labels
+        self._shown = shown
+        self._device = device
+
+    def prepare(self, image: Any, top: int) -> _Picture:
+        """Return what the model needs of a picture, which may then be forgotten."""
+        return _Picture(self._preprocess(image), image.size, thumbnail(image), top)
+
+    def check(self, labels: Sequence[str]) -> None:
+        """Raise BadInput when labels are given."""
+        if labels:
+            raise BadInput(_OWN_LABELS)
+
+    def __call__(self, pictures: Sequence[_Picture], labels: Sequence[str] = ()) -> list[ClassifyResult]:
+        """Classify pictures: pixels (batch, 3, height, width) to probabilities (batch, labels)."""
+        import torch
+
+        known = labels or self._labels
+        pixels = torch.stack([picture.pixels for picture in pictures])
+        with torch.inference_mode():
+            logits = self._logits(self.model, pixels, known)
+        probabilities = self._probabilities(logits.float()).cpu()
+        return [self._result(p, row, known) for p, row in zip(pictures, probabilities, strict=True)]
+
+    def probe(self, _model: Any) -> Probe:
+        """Return what classifies example pictures, to measure a precision."""
+        import torch
+
+        pixels = torch.stack([self._preprocess(image) for image in pictures()])
+        return lambda model: self._logits(model, pixels, self._labels)
+
+    def _logits(self, model: Any, pixels: Any, _labels: Sequence[str]) -> Any:
+        output = model(self._placed(model, pixels))
+        return getattr(output, "logits", output)
+
+    def _placed(self, model: Any, pixels: Any) -> Any:
+        numbers = (tensor.dtype for tensor in chain(model.parameters(), model.buffers()))  # packed weights are buffers
+        return pixels.to(self._device.name, next(dtype for dtype in numbers if dtype.is_floating_point))
+
+    def _probabilities(self, logits: Any) -> Any:
+        return logits.softmax(-1)
+
+    def _result(self, picture: _Picture, row: Any, known: Sequence[str]) -> ClassifyResult:
+        best = row.topk(min(picture.top, len(known)))
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        labels = tuple(Label(label=known[i], score=score) for i, score in pairs)
+        width, height = picture.size
+        return ClassifyResult(model=self._shown, labels=labels, width=width, height=height, thumbnail=picture.thumbnail)
+
+
+class _Matcher(_ImageClassifier):
+    """Hold a model that tells how well texts fit a picture; the labels come with the request.
+
+    `is_sigmoid`: each label is judged by itself (SigLIP). The others share their probabilities among the labels (CLIP).
+    """
+
+    def __init__(
+        self, model: Any, preprocess: Callable[[Any], Any], tokenizer: Any, shown: str, device: Device
+    ) -> None:
+        super().__init__(model, preprocess, list(_EXAMPLE_LABELS), shown, device)
+        self._tokenizer = tokenizer
+        self._is_sigmoid = model.config.model_type == "siglip"
+
+    def check(self, labels: Sequence[str]) -> None:
+        """Raise BadInput when no labels are given."""
+        if not labels:
+            raise BadInput(_NO_LABELS)
+
+    def _logits(self, model: Any, pixels: Any, labels: Sequence[str]) -> Any:
+        tokens = self._tokens([self._sentence(label) for label in labels]).to(self._device.name)
+        return model(**tokens, pixel_values=self._placed(model, pixels)).logits_per_image
+
+    def _sentence(self, label: str) -> str:
+        """Return what the model has seen in training rather than bare words; as their cards say."""
+        return f"This is a photo of {label}." if self._is_sigmoid else f"a photo of {label}"
+
+    def _tokens(self, texts: list[str]) -> Any:
+        longest = self.model.config.text_config.max_position_embeddings
+        padding = "max_length" if self._is_sigmoid else True  # SigLIP was trained so
+        return self._tokenizer(texts, padding=padding, truncation=True, max_length=longest, return_tensors="pt")
+
+    def _probabilities(self, logits: Any) -> Any:
+        return logits.sigmoid() if self._is_sigmoid else logits.softmax(-1)
+
+
+def load_classifier(files: ModelFiles, device: Device) -> _ImageClassifier:
+    """Load a classifier from a folder in hub format or from torchvision; raise ModelUnavailable."""
+    classifier = _LOADERS.get(files.reference.scheme, _load_folder)(files, device)
+    classifier.model = fit(classifier.model, classifier.probe, files, device)
+    return classifier
+
+
+def _load_folder(files: ModelFiles, device: Device) -> _ImageClassifier:
+    """Load a classifier of transformers."""
+    from transformers import (
+        AutoImageProcessor,
+        AutoModelForImageClassification,
+        AutoModelForZeroShotImageClassification,
+    )
+
+    processor = AutoImageProcessor.from_pretrained(files.folder, trust_remote_code=False)
+
+    def preprocess(image: Any) -> Any:
+        return processor(images=[image], return_tensors="pt")["pixel_values"][0]
+
+    matches = any(map(_is_matcher, architectures(files.config)))
+    kind: Any = AutoModelForZeroShotImageClassification if matches else AutoModelForImageClassification
+    model = kind.from_pretrained(files.folder, dtype=device.dtype, use_safetensors=True, trust_remote_code=False)
+    if matches:
+        tokenizer = load_tokenizer(files.folder)
+        return _Matcher(model, preprocess, tokenizer, files.shown, device)
+    labels = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
+    return _ImageClassifier(model, preprocess, labels, files.shown, device)
+
+
+def _load_torchvision(files: ModelFiles, device: Device) -> _ImageClassifier:
+    """Load torchvision's own builder with the transforms and categories of its weights."""
+    return _ImageClassifier(*load_builder(files.reference), device)
+
+
+def _load_torchhub(files: ModelFiles, device: Device) -> _ImageClassifier:
+    """Load a classifier of a trusted PyTorch Hub repository."""
+    return _ImageClassifier(*load_hub_classifier(files.reference), files.shown, device)
+
+
+_LOADERS = {"torchvision": _load_torchvision, "torchhub": _load_torchhub}

@@ -1,0 +1,1 @@
+"""/describe: a sentence about a picture."""

@@ -1,0 +1,1 @@
+"""/detect: where things are in a picture."""

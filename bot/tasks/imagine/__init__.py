@@ -1,0 +1,1 @@
+"""/imagine: pictures from a prompt."""

@@ -1,0 +1,1 @@
+"""/sentiment: the mood of a text."""

@@ -1,0 +1,1 @@
+"""/translate: a text in another language."""

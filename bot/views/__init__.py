@@ -1,1 +1,0 @@
-"""Turn results into what people see in Discord: embeds, buttons, files."""

@@ -1,0 +1,1 @@
+"""The process that computes, both ends of its pipe."""

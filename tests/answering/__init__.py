@@ -1,1 +1,0 @@
-"""Test how answers are followed, told in turn, and brought to who asked."""

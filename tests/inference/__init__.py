@@ -1,1 +1,0 @@
-"""Test models, pipelines and what surrounds them."""

@@ -1,1 +1,0 @@
-"""Test the queue, its estimates, its store and its workers."""

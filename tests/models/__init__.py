@@ -1,0 +1,1 @@
+"""Make tiny models with random weights."""

@@ -1,1 +1,0 @@
-"""Test what people see."""
