@@ -17,10 +17,10 @@ import aiohttp
 import discord
 
 from bot.bot import Bot
-from bot.client.tree import TROUBLE
+from bot.client.tree import NETWORK_ERRORS
 from bot.config import DEFAULT_FILE, TOKEN_VARIABLE, Settings, discord_token, load_settings
 from bot.engine.engine import Engine
-from bot.errors import UserError, brief
+from bot.errors import UserError, one_line
 from bot.hub.download.fetch_ahead import FetchAhead, default_models
 from bot.machine.malloc import use_one_heap
 from bot.store.heartbeat import HEARTBEAT, HEARTBEAT_S
@@ -99,7 +99,7 @@ async def _engine(settings: Settings) -> AsyncIterator[tuple[Engine, Bot]]:
     engine = make_engine(settings, store=make_store(settings))
     try:
         wanted, trusted = default_models(settings), settings.hub.trusted_torchhub
-        async with FetchAhead(wanted, engine.fetching, engine.failures.tell, trusted) as ahead:
+        async with FetchAhead(wanted, engine.update_downloads, engine.failures.tell, trusted) as ahead:
             unanswered = await engine.start()
             ahead.start()
             yield engine, Bot(engine=engine, settings=settings, unanswered=unanswered)
@@ -116,8 +116,8 @@ def _keep_tokens_out_of_the_log() -> None:
 def tell_trouble_briefly(record: logging.LogRecord) -> bool:
     """Shorten a log record about trouble of Discord's to one line, as a warning."""
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, TROUBLE):
-        record.msg, record.args, record.exc_info = f"{record.getMessage()}: {brief(error)}", (), None
+    if isinstance(error, NETWORK_ERRORS):
+        record.msg, record.args, record.exc_info = f"{record.getMessage()}: {one_line(error)}", (), None
         record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
     return True
 
@@ -175,5 +175,5 @@ async def _beat(bot: Bot) -> None:
     gc.freeze()  # looking through all that was loaded would stop the loop for 0.1 s again and again
     while True:
         if bot.is_ready():
-            bot.engine.store.keep(HEARTBEAT, time.time())
+            bot.engine.store.set_value(HEARTBEAT, time.time())
         await asyncio.sleep(HEARTBEAT_S)

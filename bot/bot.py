@@ -16,10 +16,10 @@ from discord.ext import commands
 
 import cogs
 from bot.client.event_guard import survive_odd_events
-from bot.client.model_defaults import Defaults
-from bot.client.owner_alerts import Owners, owners_of
+from bot.client.model_defaults import ModelDefaults
+from bot.client.owner_alerts import OwnerAlerts, owners_of
 from bot.client.readable import readable
-from bot.client.tree import TROUBLE, Tree, tell
+from bot.client.tree import NETWORK_ERRORS, Tree, reply_with_error
 from bot.components.cancel_button import CANCEL_IDS, CancelButton
 from bot.components.download_message import PULL_IDS, StopButton
 from bot.components.job_menu import MENU_IDS, JobMenu
@@ -29,7 +29,7 @@ from bot.engine.job import Job
 from bot.errors import UserError
 from bot.hub.download.pulls import Pulls
 from bot.i18n.command_names import CommandTexts
-from bot.replies.pacing import Turns
+from bot.replies.pacing import Pacing
 from bot.replies.service import Replies
 
 log = logging.getLogger(__name__)
@@ -74,11 +74,11 @@ class Bot(commands.AutoShardedBot):
         self.engine = engine
         self.store = engine.store
         self.settings = settings
-        self.turns = Turns()
+        self.pacing = Pacing()
         self.replies = Replies(self)
-        self.defaults = Defaults(self.store, settings.offered)
-        self.owners = Owners(self)
-        self.pulls = Pulls(settings)
+        self.model_defaults = ModelDefaults(self.store, settings.offered)
+        self.owner_alerts = OwnerAlerts(self)
+        self.downloads = Pulls(settings)
         self._unanswered = unanswered
         self._syncing: asyncio.Task[None] | None = None
 
@@ -87,8 +87,8 @@ class Bot(commands.AutoShardedBot):
         self.add_dynamic_items(CancelButton, JobMenu, StopButton)
         if self.application is not None:
             self.owner_ids = owners_of(self.application)
-        await self.defaults.load()
-        await self.owners.load()
+        await self.model_defaults.load()
+        await self.owner_alerts.load()
         await self.load_cogs()
         self._syncing = asyncio.create_task(self._sync(), name="sync")
         await asyncio.wait([self._syncing], timeout=_SYNC_S)
@@ -100,7 +100,7 @@ class Bot(commands.AutoShardedBot):
         try:
             with readable():
                 await self.sync_if_changed()
-        except (discord.DiscordException, *TROUBLE) as error:
+        except (discord.DiscordException, *NETWORK_ERRORS) as error:
             log.warning("the commands couldn't be registered: %s", error)
 
     async def load_cogs(self) -> None:
@@ -120,7 +120,9 @@ class Bot(commands.AutoShardedBot):
         name = str(data.get("custom_id"))
         known = any(ids.fullmatch(name) for ids in (CANCEL_IDS, MENU_IDS, PULL_IDS))
         if interaction.type in _CLICKS and not known:
-            await tell(interaction, UserError("This is from another version of this bot. Use the command again."))
+            await reply_with_error(
+                interaction, UserError("This is from another version of this bot. Use the command again.")
+            )
 
     async def close(self) -> None:
         """Stop answering, then disconnect."""
@@ -128,8 +130,8 @@ class Bot(commands.AutoShardedBot):
             self._syncing.cancel()
             await asyncio.gather(self._syncing, return_exceptions=True)
         await self.replies.close()
-        await self.owners.close()
-        self.pulls.close()
+        await self.owner_alerts.close()
+        self.downloads.close()
         await super().close()
 
     async def sync_if_changed(self) -> bool:
@@ -141,7 +143,7 @@ class Bot(commands.AutoShardedBot):
 
     async def commands_changed(self) -> bool:
         """Say whether the commands differ from what was registered with Discord last."""
-        return bool(await self.store.value(_SYNCED) != await self._fingerprint())
+        return bool(await self.store.get_value(_SYNCED) != await self._fingerprint())
 
     async def sync_commands(self) -> Collection[int]:
         """Register the commands with Discord where they are wanted, and take them away where they were before.
@@ -151,9 +153,9 @@ class Bot(commands.AutoShardedBot):
         wanted, before = self.settings.discord.guilds or (_EVERYWHERE,), await self._places()
         failed = [place for place in wanted if not await self._register(place)]
         left = [place for place in before if place not in wanted and not await self._withdraw(place)]
-        self.store.keep(_PLACES, [*wanted, *left])
+        self.store.set_value(_PLACES, [*wanted, *left])
         if not (failed or left):
-            self.store.keep(_SYNCED, await self._fingerprint())
+            self.store.set_value(_SYNCED, await self._fingerprint())
         log.info("registered the commands with Discord")
         return failed
 
@@ -186,9 +188,9 @@ class Bot(commands.AutoShardedBot):
 
     async def _places(self) -> list[int]:
         """Return where commands may be registered; an earlier version that didn't note it did so everywhere."""
-        places: list[int] | None = await self.store.value(_PLACES)
+        places: list[int] | None = await self.store.get_value(_PLACES)
         if places is None:
-            return [_EVERYWHERE] if await self.store.value(_SYNCED) else []
+            return [_EVERYWHERE] if await self.store.get_value(_SYNCED) else []
         return places
 
     async def _fingerprint(self) -> str:

@@ -18,8 +18,6 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from bot.i18n.texts import translate
-
 _BRIEF_CHARS = 300
 _MOST_NAMES = 20
 
@@ -37,7 +35,7 @@ class UserError(Exception):
         self.values = values
 
     def __str__(self) -> str:
-        return translate(self.template, **self.values)
+        return _(self.template, **self.values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.template, self.values)
@@ -75,13 +73,13 @@ class ConfigError(UserError):
     """The configuration file has mistakes; the text names them all."""
 
 
-def some(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """Return names for a sentence; of many the first ones, so that it stays one that people read."""
     first = list(islice(names, _MOST_NAMES + 1))
     return ", ".join(first if len(first) <= _MOST_NAMES else [*first[:-1], "…"])
 
 
-def brief(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """Return an error's kind and the beginning of what it says, in one line, for the person who hosts the bot."""
     line = " ".join(f"{type(error).__name__}: {error}".split())
     return line if len(line) <= _BRIEF_CHARS else f"{line[:_BRIEF_CHARS]}…"

@@ -9,9 +9,9 @@ from discord.ext import commands
 from bot.bot import Bot
 from bot.components.autocomplete import matching
 from bot.components.job_menu import cancel_choice, job_choices, send_queue
-from bot.components.queue_embed import Sight
+from bot.components.queue_embed import VisibleJobs
 from bot.errors import UserError
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 
 
 class Cancel(commands.Cog):
@@ -21,7 +21,7 @@ class Cancel(commands.Cog):
     @app_commands.describe(job="Which one; not needed when you have only one")
     async def cancel(self, interaction: discord.Interaction[Bot], job: str | None = None) -> None:
         """Stop a job that waits or runs."""
-        sight = Sight.of(interaction)
+        sight = VisibleJobs.of(interaction)
         if job is None and len(sight.own) == 1:
             job = sight.own[0].id
         if job is not None:
@@ -33,7 +33,7 @@ class Cancel(commands.Cog):
 
     @cancel.autocomplete("job")
     async def _jobs(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return matching(job_choices(Sight.of(interaction)), typed)
+        return matching(job_choices(VisibleJobs.of(interaction)), typed)
 
 
 async def setup(bot: Bot) -> None:

@@ -9,7 +9,7 @@ from discord.ext import commands
 from bot.bot import Bot
 from bot.components.attachments import picture_request
 from bot.components.autocomplete import model_choices
-from bot.components.message_content import first_picture
+from bot.components.message_content import first_image
 from bot.tasks.classify.pipeline import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
 from bot.tasks.classify.view import classify_answer
 
@@ -45,7 +45,7 @@ class Classify(commands.Cog):
     ) -> None:
         """Name what a picture shows."""
         own = read_labels(labels)
-        name = model or (None if own else self._bot.defaults.here(interaction, "classify"))
+        name = model or (None if own else self._bot.model_defaults.here(interaction, "classify"))
         request = picture_request(
             ClassifyRequest,
             image,
@@ -62,8 +62,8 @@ class Classify(commands.Cog):
 
     async def classify_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Name what the first picture of the clicked message shows."""
-        chosen = self._bot.defaults.choose(interaction, "classify", None)
-        request = picture_request(ClassifyRequest, first_picture(interaction, message), self._settings, model=chosen)
+        chosen = self._bot.model_defaults.choose(interaction, "classify", None)
+        request = picture_request(ClassifyRequest, first_image(interaction, message), self._settings, model=chosen)
         await self._bot.replies.answer(interaction, "classify", request)
 
 

@@ -9,7 +9,7 @@ from discord.ext import commands
 from bot.bot import Bot
 from bot.components.attachments import picture_request
 from bot.components.autocomplete import model_choices
-from bot.components.message_content import first_picture
+from bot.components.message_content import first_image
 from bot.tasks.describe.pipeline import DescribeRequest, DescribeSettings
 from bot.tasks.describe.view import describe_answer
 
@@ -34,7 +34,7 @@ class Describe(commands.Cog):
         self, interaction: discord.Interaction[Bot], image: discord.Attachment, model: str | None = None
     ) -> None:
         """Say in words what a picture shows."""
-        chosen = self._bot.defaults.choose(interaction, "describe", model)
+        chosen = self._bot.model_defaults.choose(interaction, "describe", model)
         request = picture_request(DescribeRequest, image, self._settings, model=chosen)
         await self._bot.replies.answer(interaction, "describe", request)
 
@@ -44,8 +44,8 @@ class Describe(commands.Cog):
 
     async def describe_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Say what the first picture of the clicked message shows; only the reader sees it."""
-        chosen = self._bot.defaults.choose(interaction, "describe", None)
-        request = picture_request(DescribeRequest, first_picture(interaction, message), self._settings, model=chosen)
+        chosen = self._bot.model_defaults.choose(interaction, "describe", None)
+        request = picture_request(DescribeRequest, first_image(interaction, message), self._settings, model=chosen)
         await self._bot.replies.answer(interaction, "describe", request, private=True)
 
 

@@ -39,7 +39,7 @@ class Detect(commands.Cog):
             DetectRequest,
             image,
             self._settings,
-            model=self._bot.defaults.choose(interaction, "detect", model),
+            model=self._bot.model_defaults.choose(interaction, "detect", model),
             confidence=confidence or self._settings.confidence,
         )
         await self._bot.replies.answer(interaction, "detect", request)

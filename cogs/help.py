@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.bot import Bot
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 
 
 class Help(commands.Cog):

@@ -57,7 +57,7 @@ class Imagine(commands.Cog):
         """Make pictures from a prompt."""
         request = self._request(
             prompt,
-            model=self._bot.defaults.choose(interaction, "imagine", model),
+            model=self._bot.model_defaults.choose(interaction, "imagine", model),
             negative=negative,
             size=size,
             steps=steps,
@@ -105,9 +105,9 @@ class Imagine(commands.Cog):
         """Return the model that is chosen so far."""
         model: str | None = getattr(interaction.namespace, "model", None)
         try:
-            return self._bot.defaults.choose(interaction, "imagine", model)
+            return self._bot.model_defaults.choose(interaction, "imagine", model)
         except BadInput:
-            return self._bot.defaults.choose(interaction, "imagine", None)
+            return self._bot.model_defaults.choose(interaction, "imagine", None)
 
 
 async def setup(bot: Bot) -> None:

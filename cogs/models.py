@@ -15,12 +15,12 @@ from bot.components.autocomplete import matching, model_choices
 from bot.components.download_message import PullMessage
 from bot.components.model_card import card_embed
 from bot.components.model_list import ListedAdapter, models_embed
-from bot.errors import BadInput, UserError, some
+from bot.errors import BadInput, UserError, join_names
 from bot.hub.cards import local_card
 from bot.hub.reference import parse_reference
 from bot.hub.resolve import is_here
-from bot.i18n.texts import translate as _
-from bot.ui.markdown import plain
+from bot.i18n.texts import gettext as _
+from bot.ui.markdown import escape
 
 Place = app_commands.AppCommandChannel | app_commands.AppCommandThread
 
@@ -57,8 +57,8 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
         here = await asyncio.to_thread(_look, [*self._by_name.values(), *self._adapters.values()])
         embed = models_embed(
             self._references,
-            defaults={task: self._bot.defaults.here(interaction, task) for task in self._references},
-            now={**self._bot.pulls.shares, **self._bot.engine.models},
+            defaults={task: self._bot.model_defaults.here(interaction, task) for task in self._references},
+            now={**self._bot.downloads.shares, **self._bot.engine.models},
             missing=[reference for reference, found in here.items() if not found],
             adapters=await asyncio.to_thread(self._listed_adapters),
         )
@@ -94,24 +94,24 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
         """Choose the model that a command uses here when none is named. For moderators."""
         if interaction.guild is None or not interaction.permissions.manage_guild:
             raise UserError("Only members who may manage the server can choose its models.")
-        self._bot.defaults.set(channel or interaction.guild, task, model)
+        self._bot.model_defaults.set(channel or interaction.guild, task, model)
         where = channel.mention if channel else _("this server")
         if model is None:
             text = _("/{task} has no default of its own in {where} any more.", task=task, where=where)
         else:
             text = _(
-                "/{task} uses {model} in {where} when no model is named.", task=task, model=plain(model), where=where
+                "/{task} uses {model} in {where} when no model is named.", task=task, model=escape(model), where=where
             )
         await interaction.response.send_message(text, ephemeral=True)
 
     @choose_default.autocomplete("model")
     async def _defaults(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         task = interaction.namespace.command
-        return model_choices(interaction, task, typed) if task in self._bot.defaults.tasks else []
+        return model_choices(interaction, task, typed) if task in self._bot.model_defaults.tasks else []
 
     @choose_default.autocomplete("task")
     async def _commands(self, _interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return matching(((f"/{task}", task) for task in self._bot.defaults.tasks), typed)
+        return matching(((f"/{task}", task) for task in self._bot.model_defaults.tasks), typed)
 
     @app_commands.command()
     @app_commands.describe(model="The model or adapter to fetch; all that are missing when left out")
@@ -142,7 +142,9 @@ class Models(commands.GroupCog, group_name="models", group_description="See and 
         reference = self._all.get(model)
         if reference is None:
             raise BadInput(
-                "There is no model “{name}” here. Choose one of: {known}.", name=model[:100], known=some(self._all)
+                "There is no model “{name}” here. Choose one of: {known}.",
+                name=model[:100],
+                known=join_names(self._all),
             )
         return reference
 

@@ -10,7 +10,7 @@ from discord.ext import commands
 
 from bot.bot import Bot
 from bot.errors import UserError
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 
 
 class Remove(commands.Cog):

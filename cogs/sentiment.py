@@ -8,7 +8,7 @@ from discord.ext import commands
 
 from bot.bot import Bot
 from bot.components.autocomplete import model_choices
-from bot.components.message_content import text_of
+from bot.components.message_content import text_content
 from bot.tasks.sentiment.pipeline import SentimentRequest, SentimentSettings
 from bot.tasks.sentiment.view import sentiment_answer
 
@@ -36,7 +36,7 @@ class Sentiment(commands.Cog):
         model: str | None = None,
     ) -> None:
         """Tell whether a text is positive or negative."""
-        request = SentimentRequest(model=self._bot.defaults.choose(interaction, "sentiment", model), text=text)
+        request = SentimentRequest(model=self._bot.model_defaults.choose(interaction, "sentiment", model), text=text)
         await self._bot.replies.answer(interaction, "sentiment", request)
 
     @sentiment.autocomplete("model")
@@ -45,8 +45,8 @@ class Sentiment(commands.Cog):
 
     async def sentiment_of_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Tell the sentiment of the message that was clicked."""
-        model = self._bot.defaults.choose(interaction, "sentiment", None)
-        request = SentimentRequest(model=model, text=text_of(message))
+        model = self._bot.model_defaults.choose(interaction, "sentiment", None)
+        request = SentimentRequest(model=model, text=text_content(message))
         await self._bot.replies.answer(interaction, "sentiment", request)
 
 

@@ -11,7 +11,7 @@ from discord.ext import commands
 
 from bot.bot import Bot
 from bot.components.autocomplete import matching, model_choices
-from bot.components.message_content import text_of
+from bot.components.message_content import text_content
 from bot.errors import BadInput
 from bot.tasks.translate.languages import language_name, own_names, read_language
 from bot.tasks.translate.pipeline import TranslateSettings
@@ -71,7 +71,7 @@ class Translate(commands.Cog):
 
     async def translate_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
         """Translate the clicked message into the reader's language; only the reader sees it."""
-        request = self._settings.request(text_of(message), to=interaction.locale.value)
+        request = self._settings.request(text_content(message), to=interaction.locale.value)
         await self._bot.replies.answer(interaction, "translate", request, private=True)
 
 

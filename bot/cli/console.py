@@ -16,16 +16,16 @@ def run(app: typer.Typer) -> int:
     try:
         return app(standalone_mode=False) or OK
     except typer.TyperException as error:
-        typer.echo(harmless(error.format_message()), err=True)
+        typer.echo(strip_control(error.format_message()), err=True)
         return error.exit_code
 
 
 def complain(text: str) -> None:
     """Print one line for a mistake on standard error."""
-    typer.secho(harmless(text), err=True, fg=typer.colors.RED)
+    typer.secho(strip_control(text), err=True, fg=typer.colors.RED)
 
 
-def harmless(text: str) -> str:
+def strip_control(text: str) -> str:
     """Return a text without control characters: a terminal would obey them."""
     return "".join(character for character in text if character in "\n\t" or category(character) != "Cc")
 

@@ -11,21 +11,21 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from bot.cli.session import Session
 from bot.cli.show_models import print_json
 from bot.errors import UserError
-from bot.hub.model_filter import Accepts
+from bot.hub.model_filter import ModelFilter
 from bot.hub.resolve import find_model
 
 _err = Console(stderr=True, markup=False)
 
 
-def fetch_all(session: Session, wanted: Mapping[str, Accepts]) -> None:
+def fetch_all(session: Session, wanted: Mapping[str, ModelFilter]) -> None:
     """Fetch models one after another, say what each became, and go on after one that fails."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_err, disable=not _err.is_terminal) as progress:
-        for reference, accepts in wanted.items():
+        for reference, model_filter in wanted.items():
             line = progress.add_task(reference, total=None)
             try:
                 trusted = session.settings.hub.trusted_torchhub
-                shown = find_model(reference, partial(_draw, progress, line), accepts, trusted).shown
+                shown = find_model(reference, partial(_draw, progress, line), model_filter, trusted).shown
             except UserError as error:
                 progress.remove_task(line)
                 session.fail(reference, error)

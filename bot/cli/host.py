@@ -11,10 +11,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bot.cli.console import complain, exit_code, harmless
+from bot.cli.console import complain, exit_code, strip_control
 from bot.doctor.check import Check
 from bot.errors import UserError
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 Config = Annotated[Path | None, typer.Option(help="Configuration file; without it config.toml, if there is one.")]
@@ -76,7 +76,7 @@ def doctor(config: Config = None, json: Annotated[bool, typer.Option("--json")] 
 def _line(check: Check) -> str:
     mark, colour = _MARKS[check.state]
     advice = f"\n  → {check.advice}" if check.advice else ""
-    return f"{typer.style(mark, fg=colour)} {harmless(f'{check.name}: {check.text}{advice}')}"
+    return f"{typer.style(mark, fg=colour)} {strip_control(f'{check.name}: {check.text}{advice}')}"
 
 
 @app.command()

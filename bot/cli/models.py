@@ -15,10 +15,10 @@ from bot.cli.pin import difference, pinned, rewrite
 from bot.cli.session import Session
 from bot.config import DEFAULT_FILE, Settings
 from bot.errors import BadInput, ModelUnavailable
-from bot.hub.file_size import for_people
-from bot.hub.model_filter import ADAPTERS, ANYTHING, Accepts
+from bot.hub.file_size import format_size
+from bot.hub.model_filter import ADAPTERS, ANYTHING, ModelFilter
 from bot.hub.reference import ModelReference, parse_reference
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.tasks.registry import TASKS, configured
 from bot.tasks.settings import TaskSettings
 
@@ -115,7 +115,7 @@ def remove(reference: Reference) -> None:
         if parsed.scheme != "hf":
             raise BadInput("Only hf: models are in the Hub's cache.")
         freed = remove_cached(parsed)
-        typer.echo(_("{size} freed.", size=for_people(freed)) if freed else _("It isn't in the cache."))
+        typer.echo(_("{size} freed.", size=format_size(freed)) if freed else _("It isn't in the cache."))
 
 
 @app.command()
@@ -130,11 +130,11 @@ def du(config: Config = None, json: Json = False) -> None:
             show.print_json([{**asdict(model), "configured": model.name in known} for model in models])
             return
         rows = [
-            (model.name, for_people(model.size_bytes), _("configured") if model.name in known else "")
+            (model.name, format_size(model.size_bytes), _("configured") if model.name in known else "")
             for model in models
         ]
-        free = for_people(free_bytes())
-        rows.append((_("All"), for_people(sum(model.size_bytes for model in models)), _("{free} free", free=free)))
+        free = format_size(free_bytes())
+        rows.append((_("All"), format_size(sum(model.size_bytes for model in models)), _("{free} free", free=free)))
         show.print_table((_("Model"), _("Size"), ""), rows)
 
 
@@ -151,7 +151,7 @@ def search(
     with Session.open(None, json=json):
         if task not in TASKS:
             raise BadInput("There is no command {task}. There are: {known}.", task=task, known=", ".join(TASKS))
-        found = search_hub(query, TASKS[task].accepts, limit=limit)
+        found = search_hub(query, TASKS[task].model_filter, limit=limit)
         if json:
             show.print_json([asdict(model) for model in found])
             return
@@ -167,11 +167,13 @@ def _entries(task: str, settings: TaskSettings) -> Iterator[show.Entry]:
     from bot.hub.cards import local_card
 
     for number, reference in enumerate(settings.references):
-        yield show.Entry(card=local_card(reference, TASKS[task].accepts), default=number == 0)
+        yield show.Entry(card=local_card(reference, TASKS[task].model_filter), default=number == 0)
     for name, models in settings.models_of_adapters().items():
         yield show.Entry(card=local_card(settings.adapters[name], ADAPTERS), adapter=name, models=tuple(models))
 
 
-def _accepts(settings: Settings, reference: str) -> Accepts:
+def _accepts(settings: Settings, reference: str) -> ModelFilter:
     """Return what the command takes that a model is configured for; of a model that isn't, anything is taken."""
-    return next((accepts for _task, known, accepts in configured(settings.tasks) if known == reference), ANYTHING)
+    return next(
+        (model_filter for _task, known, model_filter in configured(settings.tasks) if known == reference), ANYTHING
+    )

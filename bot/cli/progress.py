@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from bot.engine.job import Job, JobState, JobStatus
-from bot.i18n.texts import translate
+from bot.i18n.texts import gettext as _
 
 
 class Watcher:
@@ -34,7 +34,7 @@ class Watcher:
             transient=True,
         )
         self._tasks: set[asyncio.Task[None]] = set()
-        self._line = self._progress.add_task(translate("Starting"), total=None)
+        self._line = self._progress.add_task(_("Starting"), total=None)
 
     async def __aenter__(self) -> Self:
         self._progress.start()
@@ -59,11 +59,9 @@ class Watcher:
 
     def _draw(self, status: JobStatus) -> None:
         if status.state is JobState.DONE:
-            self._progress.update(self._line, description=translate("Working"))
+            self._progress.update(self._line, description=_("Working"))
         elif status.loading is not None:
             share = f" {status.loading:.0%}" if status.loading else ""
-            self._progress.update(self._line, description=translate("Loading the model") + share)
+            self._progress.update(self._line, description=_("Loading the model") + share)
         elif status.steps:
-            self._progress.update(
-                self._line, description=translate("Making"), completed=status.step, total=status.steps
-            )
+            self._progress.update(self._line, description=_("Making"), completed=status.step, total=status.steps)

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bot.cli.console import harmless
+from bot.cli.console import strip_control
 from bot.engine.job import Job
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.tasks.classify.pipeline import ClassifyResult
 from bot.tasks.describe.pipeline import DescribeResult
 from bot.tasks.detect.pipeline import DetectResult
@@ -77,7 +77,7 @@ def describe(result: DescribeResult, job: Job, *, json: bool, name: str) -> None
         _json(job, file=name, text=result.text, model=result.model)
         return
     _heading(name, result.model)
-    _out.print(Text(harmless(result.text)))
+    _out.print(Text(strip_control(result.text)))
 
 
 def imagine(result: ImagineResult, job: Job, *, json: bool, name: str, out: Path) -> None:  # noqa: ARG001
@@ -96,7 +96,7 @@ def imagine(result: ImagineResult, job: Job, *, json: bool, name: str, out: Path
     for file, picture in zip(files, result.pictures, strict=True):
         _out.print(f"  {file}  ", Text(_("seed {seed}", seed=picture.seed), "dim"))
         if picture.caption:
-            _out.print(Text(f"    {harmless(picture.caption)}"))
+            _out.print(Text(f"    {strip_control(picture.caption)}"))
     if result.note:
         _out.print(Text(f"  {result.note}", "yellow"))
 
@@ -111,7 +111,7 @@ def translate(result: TranslateResult, job: Job, *, json: bool, name: str) -> No
     if result.through:
         way = _("{way} (through {through})", way=way, through=language_name(result.through))
     _heading(way, result.model)
-    _out.print(Text(harmless(result.text)))
+    _out.print(Text(strip_control(result.text)))
 
 
 def _json(job: Job, **fields: Any) -> None:
@@ -119,7 +119,7 @@ def _json(job: Job, **fields: Any) -> None:
 
 
 def _heading(text: str, model: str) -> None:
-    line = " ".join(harmless(text).split())
+    line = " ".join(strip_control(text).split())
     _out.print(Text(line if len(line) <= 200 else line[:199] + "…", "bold"), Text(model, "dim"))
 
 

@@ -12,11 +12,11 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
-from bot.cli.console import harmless
+from bot.cli.console import strip_control
 from bot.hub.cards import Card
-from bot.hub.file_size import for_people
+from bot.hub.file_size import format_size
 from bot.hub.reference import parse_reference, shown_model
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.machine.device import Device
 
 _out = Console(highlight=False, markup=False)
@@ -75,9 +75,11 @@ def print_list(entries: Mapping[str, Sequence[Entry]], device: Device) -> None:
     for task, found in entries.items():
         for number, entry in enumerate(found):
             card = entry.card
-            size, memory = for_people(card.weights.size_bytes), for_people(card.weights.memory_bytes(device))
+            size, memory = format_size(card.weights.size_bytes), format_size(card.weights.memory_bytes(device))
             state = _state(card, device)
-            table.add_row(f"/{task}" if number == 0 else "", entry.shown, state, size, memory, harmless(card.licence))
+            table.add_row(
+                f"/{task}" if number == 0 else "", entry.shown, state, size, memory, strip_control(card.licence)
+            )
     _out.print(table)
     _out.print(Text(_("Bold: the default. Memory: of the weights on {device}.", device=device.name), "dim"))
 
@@ -94,8 +96,8 @@ def print_card(card: Card, device: Device) -> None:
         _("Base model"): ", ".join(card.base_models),
         _("Trigger words"): card.trigger,
         _("Parameters"): f"{card.weights.count / 1e6:.1f} M" if card.weights.count else "",
-        _("Size"): for_people(card.weights.size_bytes),
-        _("Memory on {device}", device=device.name): for_people(card.weights.memory_bytes(device)),
+        _("Size"): format_size(card.weights.size_bytes),
+        _("Memory on {device}", device=device.name): format_size(card.weights.memory_bytes(device)),
         _("Downloads"): "" if card.downloads is None else f"{card.downloads:,}",
         _("Gated"): "" if card.gated is None else _("yes") if card.gated else _("no"),
         _("State"): _state(card, device),
@@ -103,17 +105,17 @@ def print_card(card: Card, device: Device) -> None:
     }
     for fact, value in facts.items():
         if value:
-            table.add_row(Text(fact, "dim"), harmless(value) if isinstance(value, str) else value)
+            table.add_row(Text(fact, "dim"), strip_control(value) if isinstance(value, str) else value)
     _out.print(table)
     if card.text:
-        _out.print(Markdown(harmless(card.text)))
+        _out.print(Markdown(strip_control(card.text)))
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows below titles."""
     table = Table(*titles, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*map(harmless, row))
+        table.add_row(*map(strip_control, row))
     _out.print(table)
 
 

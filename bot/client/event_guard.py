@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
 from typing import Any
 
-from bot.errors import brief
+from bot.errors import one_line
 
 log = logging.getLogger(__name__)
 Parser = Callable[[Any], None]
@@ -28,7 +28,7 @@ def _parse(name: str, parser: Parser, event: Any) -> None:
     try:
         parser(event)
     except _UNREADABLE as error:
-        log.warning("an event of Discord can't be read and is left out: %s, %s", name, brief(error))
+        log.warning("an event of Discord can't be read and is left out: %s, %s", name, one_line(error))
 
 
 def _in_any_channel(parser: Parser) -> Parser:

@@ -14,7 +14,7 @@ from bot.tasks.settings import ModelSettings, TaskSettings
 _KEPT = "default models"
 
 
-class Defaults:
+class ModelDefaults:
     """Hold the defaults of all places; what the configuration doesn't offer any more is dropped.
 
     Commands whose model goes by something else than its name, like the languages of /translate, have none.
@@ -32,11 +32,11 @@ class Defaults:
 
     async def load(self) -> None:
         """Read what was kept; raise UserError when the store can't be read."""
-        kept: dict[str, dict[str, str]] = await self._store.value(_KEPT) or {}
+        kept: dict[str, dict[str, str]] = await self._store.get_value(_KEPT) or {}
         offered = {place: self._offered(models) for place, models in kept.items()}
         self._places = {place: models for place, models in offered.items() if models}
         if self._places != kept:
-            self._store.keep(_KEPT, self._places)
+            self._store.set_value(_KEPT, self._places)
 
     def choose(self, interaction: discord.Interaction[Any], task: str, model: str | None) -> str:
         """Return the reference of the model that a person named, else of the default here; raise BadInput."""
@@ -56,7 +56,7 @@ class Defaults:
         else:
             models[task] = self._without_more(task, self._tasks[task].choose(model))
         self._places = {key: models for key, models in self._places.items() if models}
-        self._store.keep(_KEPT, self._places)
+        self._store.set_value(_KEPT, self._places)
 
     def _without_more(self, task: str, reference: str) -> str:
         """Return a model that needs nothing but what every use of the command gives; raise BadInput for others."""

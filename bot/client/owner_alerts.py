@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.client.tree import TROUBLE
+from bot.client.tree import NETWORK_ERRORS
 from bot.errors import ModelUnavailable
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.i18n.texts import use_locale
-from bot.ui.markdown import cut, with_links
+from bot.ui.markdown import cut, escape_keeping_links
 
 if TYPE_CHECKING:
     from bot.bot import Bot
@@ -32,7 +32,7 @@ def owners_of(application: discord.AppInfo) -> set[int]:
     return {member.id for member in team.members if member.role in _MAY_MANAGE or member.id == team.owner_id}
 
 
-class Owners:
+class OwnerAlerts:
     """Write to the owners of the bot by direct message. Each reason why a model can't be had is told once."""
 
     def __init__(self, bot: Bot) -> None:
@@ -42,9 +42,9 @@ class Owners:
 
     async def load(self) -> None:
         """Read what was told before; raise UserError when the store can't be read."""
-        self._told = await self._bot.store.value(_KEPT) or {}
+        self._told = await self._bot.store.get_value(_KEPT) or {}
 
-    def hear(self, error: Exception | None) -> None:
+    def notify_unavailable(self, error: Exception | None) -> None:
         """Tell in the background why a model can't be had that members asked for, if it is news."""
         if not isinstance(error, ModelUnavailable) or "reference" not in error.values:
             return
@@ -60,7 +60,7 @@ class Owners:
         try:
             channel = await self._bot.create_dm(discord.Object(owner))
             await channel.send(cut(text, _MESSAGE_CHARS), allowed_mentions=discord.AllowedMentions.none())
-        except TROUBLE as error:
+        except NETWORK_ERRORS as error:
             log.warning("owner %s of the bot can't be told: %s", owner, error)
             return isinstance(error, discord.HTTPException) and error.status < 500
         return True
@@ -73,14 +73,14 @@ class Owners:
 
     async def _tell(self, reference: str, hint: str) -> None:
         use_locale("en")  # the one of whoever asked is here else
-        text = "\n".join([_("Members asked for a model that isn't available:"), with_links(_as_list(hint))])
+        text = "\n".join([_("Members asked for a model that isn't available:"), escape_keeping_links(_as_list(hint))])
         owners: Collection[int] = self._bot.owner_ids or ()
         if not any([await self.write(owner, text) for owner in owners]):
             self._note({known: reason for known, reason in self._told.items() if known != reference})
 
     def _note(self, told: dict[str, str]) -> None:
         self._told = told
-        self._bot.store.keep(_KEPT, told)
+        self._bot.store.set_value(_KEPT, told)
 
 
 def _as_list(hint: str) -> str:

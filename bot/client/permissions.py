@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bot.bot import Bot
 
 
-def requester(interaction: discord.Interaction[Bot]) -> Requester:
+def requester_of(interaction: discord.Interaction[Bot]) -> Requester:
     """Return who asks, with the weight that their roles give."""
     member = interaction.user
     roles = [role.id for role in member.roles] if isinstance(member, discord.Member) else []

@@ -13,16 +13,16 @@ _TOKEN_GONE = {10015, 10062, 50027}  # unknown webhook, unknown interaction, inv
 _TOO_LARGE = 40005
 
 
-def may_pass(error: discord.HTTPException) -> bool:
+def is_transient(error: discord.HTTPException) -> bool:
     """Say whether the same request may be taken later. A 403 or 404 without a code comes from something in between."""
     nameless = error.status in (403, 404) and not error.code
     return error.status >= 500 or error.status in _MAY_PASS or error.code == _TOO_FAST or nameless
 
 
-def shuts_out(error: discord.HTTPException) -> bool:
+def is_denied(error: discord.HTTPException) -> bool:
     """Say whether the bot may not do this there, or there is no such place: another one may do."""
     refused = isinstance(error, discord.Forbidden | discord.NotFound) or error.code in _SHUT
-    return refused and not may_pass(error)
+    return refused and not is_transient(error)
 
 
 def token_is_gone(error: discord.HTTPException) -> bool:

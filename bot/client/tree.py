@@ -11,17 +11,17 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from bot.client.refusals import may_pass
-from bot.errors import UserError, brief
-from bot.i18n.texts import translate as _
+from bot.client.refusals import is_transient
+from bot.errors import UserError, one_line
+from bot.i18n.texts import gettext as _
 from bot.i18n.texts import use_locale
-from bot.ui.markdown import MOST_CHARS, cut, plain
+from bot.ui.markdown import MOST_CHARS, cut, escape
 
 if TYPE_CHECKING:
     from bot.bot import Bot
 
 log = logging.getLogger(__name__)
-TROUBLE = (discord.HTTPException, aiohttp.ClientError, OSError)
+NETWORK_ERRORS = (discord.HTTPException, aiohttp.ClientError, OSError)
 """What a request to Discord may raise: its refusals, and what happens on the way."""
 _REMEMBERED = 10_000
 REFUSED = "refused"
@@ -59,7 +59,7 @@ class Tree(app_commands.CommandTree["Bot"]):
         if interaction.type is discord.InteractionType.autocomplete:
             await _offer_nothing(interaction)
             return False
-        await tell(interaction, refusal)
+        await reply_with_error(interaction, refusal)
         return False
 
     async def _call(self, interaction: discord.Interaction[Bot]) -> None:
@@ -69,18 +69,18 @@ class Tree(app_commands.CommandTree["Bot"]):
         except app_commands.AppCommandError:
             raise
         except Exception as error:  # noqa: BLE001 - the command tree
-            await tell(interaction, error)
+            await reply_with_error(interaction, error)
 
     async def on_error(self, interaction: discord.Interaction[Bot], error: app_commands.AppCommandError, /) -> None:
         """Tell the person what went wrong. While they type there is no way to: Discord takes choices alone."""
         if interaction.type is discord.InteractionType.autocomplete:
-            log.warning("no choices could be offered: %s", brief(error))
+            log.warning("no choices could be offered: %s", one_line(error))
             await _offer_nothing(interaction)
             return
-        await tell(interaction, error)
+        await reply_with_error(interaction, error)
 
 
-async def tell(interaction: discord.Interaction[Any], error: Exception) -> None:
+async def reply_with_error(interaction: discord.Interaction[Any], error: Exception) -> None:
     """Answer an interaction with an error: word for word when it is written for people, else a reference."""
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
     if isinstance(cause, discord.HTTPException) and cause.code in _GONE:
@@ -88,7 +88,7 @@ async def tell(interaction: discord.Interaction[Any], error: Exception) -> None:
         return
     try:
         await _send(interaction, _sentence(cause))
-    except TROUBLE as failure:
+    except NETWORK_ERRORS as failure:
         log.warning("an error couldn't be shown: %s", failure)
 
 
@@ -101,15 +101,15 @@ def unexpected(error: BaseException) -> str:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, UserError):
-        return cut(plain(str(error)), MOST_CHARS)
+        return cut(escape(str(error)), MOST_CHARS)
     if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
         return _("This command has changed. Wait a minute, reload Discord and try again.")
     if isinstance(error, app_commands.MissingPermissions):
         return _("You don't have the permission for this.")
     if isinstance(error, app_commands.CheckFailure):
         return _("You can't use this here.")
-    if isinstance(error, aiohttp.ClientError) or (isinstance(error, discord.HTTPException) and may_pass(error)):
-        log.warning("Discord has trouble: %s", brief(error))
+    if isinstance(error, aiohttp.ClientError) or (isinstance(error, discord.HTTPException) and is_transient(error)):
+        log.warning("Discord has trouble: %s", one_line(error))
         return _("Discord has trouble. Try again in a minute.")
     return unexpected(error)
 
@@ -130,7 +130,7 @@ async def _send(interaction: discord.Interaction[Any], text: str) -> None:
 
 async def _offer_nothing(interaction: discord.Interaction[Any]) -> None:
     """Give no choices, so that who types isn't kept waiting for them."""
-    with contextlib.suppress(*TROUBLE):
+    with contextlib.suppress(*NETWORK_ERRORS):
         await interaction.response.autocomplete([])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol, TypeVar
 
-from bot.client.tree import TROUBLE
+from bot.client.tree import NETWORK_ERRORS
 from bot.errors import BadInput
 from bot.tasks.picture import PictureRequest, PictureSettings
 
@@ -39,6 +39,6 @@ async def picture_request(kind: type[Asked], image: Picture, settings: PictureSe
     try:
         async with asyncio.timeout(_DOWNLOAD_S):  # discord.py waits for five minutes
             data = await image.read()
-    except TROUBLE:
+    except NETWORK_ERRORS:
         raise BadInput("Discord didn't hand over this picture. Send it again.") from None
     return kind(image=data, hidden=image.is_spoiler(), **options)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from discord import Interaction, app_commands
 
 from bot.hub.reference import parse_reference
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 
 if TYPE_CHECKING:
     from bot.bot import Bot
@@ -20,7 +20,7 @@ _VALUE_CHARS, _NAME_CHARS = 100, 76
 def model_choices(interaction: Interaction[Bot], task: str, typed: str) -> list[app_commands.Choice[str]]:
     """Return a command's models whose name contains what was typed; the default here comes first."""
     bot = interaction.client
-    default, now = bot.defaults.here(interaction, task), bot.engine.models
+    default, now = bot.model_defaults.here(interaction, task), bot.engine.models
     ordered = sorted(bot.settings.tasks[task].references, key=lambda reference: reference != default)
     references = {parse_reference(reference).short_name[:_VALUE_CHARS]: reference for reference in ordered}
     choices = matching(((name, name) for name in references), typed)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from bot.client.permissions import Rights, requester
+from bot.client.permissions import Rights, requester_of
 from bot.components.component import Component
 from bot.engine.job import JobState
 from bot.errors import UserError
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 
 if TYPE_CHECKING:
     from bot.bot import Bot
@@ -37,7 +37,7 @@ class CancelButton(Component, discord.ui.DynamicItem[discord.ui.Button[Any]], te
         """Make the button of a message that was sent before."""
         return cls(match["job"])
 
-    async def clicked(self, interaction: discord.Interaction[Any]) -> None:
+    async def on_click(self, interaction: discord.Interaction[Any]) -> None:
         """Stop the job, or tell why not. The message itself is changed by whoever follows the job."""
         await cancel_job(interaction, self._job_id)
         await interaction.response.defer()
@@ -56,7 +56,7 @@ async def cancel_job(interaction: discord.Interaction[Bot], job_id: str) -> str:
         raise UserError("Only the person who asked, or a moderator, can cancel this.")
     engine.cancel(job_id)
     running = job.state is JobState.RUNNING
-    await engine.note()
+    await engine.flush()
     if running:
         return _("Stopping /{task} at its next step.", task=job.task)
     return _("Cancelled /{task}.", task=job.task)
@@ -65,12 +65,12 @@ async def cancel_job(interaction: discord.Interaction[Bot], job_id: str) -> str:
 async def cancel_own(interaction: discord.Interaction[Bot]) -> str:
     """Stop all that a person has waiting or running here and say how much it was; raise UserError if nothing."""
     engine = interaction.client.engine
-    jobs = list(engine.admission.of_person(requester(interaction)))
+    jobs = list(engine.admission.of_person(requester_of(interaction)))
     if not jobs:
         raise UserError("You have no jobs here.")
     for job in jobs:
         engine.cancel(job.id)
-    await engine.note()
+    await engine.flush()
     return _("Cancelled your jobs here: {n}.", n=len(jobs))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import discord
 
-from bot.client.tree import tell
+from bot.client.tree import reply_with_error
 
 
 class Component(ABC):
@@ -17,7 +17,7 @@ class Component(ABC):
     """
 
     @abstractmethod
-    async def clicked(self, interaction: discord.Interaction[Any]) -> None:
+    async def on_click(self, interaction: discord.Interaction[Any]) -> None:
         """Do what the component is for; raise UserError while nothing was sent."""
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
@@ -27,6 +27,6 @@ class Component(ABC):
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Take a click."""
         try:
-            await self.clicked(interaction)
+            await self.on_click(interaction)
         except Exception as error:  # noqa: BLE001 - like the command tree
-            await tell(interaction, error)
+            await reply_with_error(interaction, error)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from bot.client.tree import TROUBLE, unexpected
+from bot.client.tree import NETWORK_ERRORS, unexpected
 from bot.components.component import Component
 from bot.errors import JobCancelled, UserError
 from bot.hub.download.pulls import Pull
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.replies.delivery import EDIT_EVERY_S
-from bot.ui.markdown import plain, steps_bar, with_links
+from bot.ui.markdown import escape, escape_keeping_links, steps_bar
 
 if TYPE_CHECKING:
     from bot.bot import Bot
@@ -40,7 +40,7 @@ class PullMessage:
     async def fetch(self, references: Iterable[str]) -> None:
         """Fetch models and show how far they are, until the last one ended or the owner stopped it."""
         for reference in references:
-            pull = self._bot.pulls.start(reference)
+            pull = self._bot.downloads.start(reference)
             await self._bot.replies.waiting(self._follow(pull))
             self._ended.append(_end(pull))
             if isinstance(pull.error, JobCancelled):
@@ -48,7 +48,7 @@ class PullMessage:
         text = "\n".join(self._ended)
         await self._edit(text, None)
         if not self._works:
-            await self._bot.owners.write(self._interaction.user.id, _last(text))
+            await self._bot.owner_alerts.write(self._interaction.user.id, _last(text))
 
     async def _follow(self, pull: Pull) -> None:
         view = _stop_view(pull)
@@ -67,7 +67,7 @@ class PullMessage:
             return
         try:
             await self._interaction.edit_original_response(content=_last(text), view=view)
-        except TROUBLE as error:
+        except NETWORK_ERRORS as error:
             log.warning("how far a model is can't be shown: %s", error)
             refused = isinstance(error, discord.HTTPException) and error.status < 500
             self._works = view is not None and not refused
@@ -90,9 +90,9 @@ class StopButton(Component, discord.ui.DynamicItem[discord.ui.Button[Any]], temp
         """Make the button of a message that was sent before."""
         return cls(match["pull"])
 
-    async def clicked(self, interaction: discord.Interaction[Any]) -> None:
+    async def on_click(self, interaction: discord.Interaction[Any]) -> None:
         """Stop the download. After a restart nobody changes the message any more, so that is done here."""
-        pull = interaction.client.pulls.find(self._pull_id)
+        pull = interaction.client.downloads.find(self._pull_id)
         if pull is not None:
             pull.cancel()
             await interaction.response.defer()
@@ -116,10 +116,10 @@ def _last(text: str) -> str:
 def pull_progress(pull: Pull) -> str:
     """Return how far a download is."""
     if not pull.total:
-        return _("{model}: fetching…", model=plain(pull.reference))
+        return _("{model}: fetching…", model=escape(pull.reference))
     return _(
         "{model}: {bar} {share}, {done} of {total} MB",
-        model=plain(pull.reference),
+        model=escape(pull.reference),
         bar=steps_bar(pull.done, pull.total),
         share=f"{pull.share:.0%}",
         done=f"{pull.done / 1e6:,.1f}",
@@ -130,8 +130,8 @@ def pull_progress(pull: Pull) -> str:
 def _end(pull: Pull) -> str:
     """Return what became of a download; the owner reads why it failed and how to mend that."""
     if pull.error is None:
-        return _("{model} is here.", model=plain(pull.shown))
+        return _("{model} is here.", model=escape(pull.shown))
     if isinstance(pull.error, UserError) and "hint" in pull.error.values:
-        return with_links(str(pull.error.values["hint"]))
-    why = plain(str(pull.error)) if isinstance(pull.error, UserError) else unexpected(pull.error)
-    return f"{plain(pull.reference)}: {why}"
+        return escape_keeping_links(str(pull.error.values["hint"]))
+    why = escape(str(pull.error)) if isinstance(pull.error, UserError) else unexpected(pull.error)
+    return f"{escape(pull.reference)}: {why}"

@@ -10,12 +10,12 @@ import discord
 
 from bot.components.cancel_button import cancel_job, cancel_own
 from bot.components.component import Component
-from bot.components.queue_embed import Sight, queue_embed
+from bot.components.queue_embed import VisibleJobs, queue_embed
 from bot.engine.job import Job
 from bot.errors import UserError
-from bot.i18n.texts import translate as _
-from bot.replies.job_status import standing
-from bot.replies.reply_address import Address
+from bot.i18n.texts import gettext as _
+from bot.replies.job_status import status_text
+from bot.replies.reply_address import ReplyAddress
 
 if TYPE_CHECKING:
     from bot.bot import Bot
@@ -39,20 +39,20 @@ class JobMenu(Component, discord.ui.DynamicItem[discord.ui.Select[Any]], templat
         """Make the menu of a message that was sent before."""
         return cls(item.options if isinstance(item, discord.ui.Select) else [])
 
-    async def clicked(self, interaction: discord.Interaction[Any]) -> None:
+    async def on_click(self, interaction: discord.Interaction[Any]) -> None:
         """Stop what was chosen, and say so above the queue."""
         try:
             done = await cancel_choice(interaction, self.item.values[0])
         except UserError as error:
             done = str(error)
-        sight = Sight.of(interaction)
+        sight = VisibleJobs.of(interaction)
         await interaction.response.edit_message(content=done, embed=queue_embed(sight), view=job_menu(sight))
 
 
 async def send_queue(interaction: discord.Interaction[Bot], text: str | None = None) -> None:
     """Show the queue to a person privately, with a menu of what they may stop."""
-    interaction.client.engine.forecast_now()
-    sight = Sight.of(interaction)
+    interaction.client.engine.refresh_etas()
+    sight = VisibleJobs.of(interaction)
     menu = job_menu(sight) or discord.utils.MISSING
     await interaction.response.send_message(text, embed=queue_embed(sight), view=menu, ephemeral=True)
 
@@ -66,7 +66,7 @@ async def cancel_choice(interaction: discord.Interaction[Bot], choice: str) -> s
     return await cancel_job(interaction, choice)
 
 
-def job_menu(sight: Sight) -> discord.ui.View | None:
+def job_menu(sight: VisibleJobs) -> discord.ui.View | None:
     """Return a menu of the jobs that a person may stop, as many as Discord shows; None when there are none."""
     options = [discord.SelectOption(label=label[:_LABEL_CHARS], value=value) for label, value in job_choices(sight)]
     if not options:
@@ -76,17 +76,17 @@ def job_menu(sight: Sight) -> discord.ui.View | None:
     return view
 
 
-def job_choices(sight: Sight) -> Iterator[tuple[str, str]]:
+def job_choices(sight: VisibleJobs) -> Iterator[tuple[str, str]]:
     """Yield what a person may stop as (shown, value): all of their own, each of these, then others'."""
     if len(sight.own) > 1:
         yield _("All of yours here ({n})", n=len(sight.own)), ALL_OWN
     for job in sight.own:
-        yield _("/{task}: {standing}", task=job.task, standing=standing(job.status)), job.id
+        yield _("/{task}: {standing}", task=job.task, standing=status_text(job.status)), job.id
     for job in sight.others:
-        label = _("/{task} of {asker}: {standing}", task=job.task, asker=_asker(job), standing=standing(job.status))
+        label = _("/{task} of {asker}: {standing}", task=job.task, asker=_asker(job), standing=status_text(job.status))
         yield label, job.id
 
 
 def _asker(job: Job) -> str:
-    name = Address.of_job(job).asker if job.reply_to else ""
+    name = ReplyAddress.of_job(job).asker if job.reply_to else ""
     return name or _("somebody")

@@ -28,7 +28,7 @@ class EmbeddedPicture:
         return await self.client.http.get_from_cdn(self.address)
 
 
-def first_picture(interaction: discord.Interaction, message: discord.Message) -> Picture:
+def first_image(interaction: discord.Interaction, message: discord.Message) -> Picture:
     """Return the first picture of a message, attached or in an embed; raise BadInput when it has none.
 
     What an embed shows of a message's own files isn't among its attachments, like the pictures of /imagine.
@@ -43,7 +43,7 @@ def first_picture(interaction: discord.Interaction, message: discord.Message) ->
     raise BadInput("This message has no picture.")
 
 
-def text_of(message: discord.Message) -> str:
+def text_content(message: discord.Message) -> str:
     """Return the text of a message, or else of its embeds; raise BadInput when it has none."""
     for part in _parts(message):
         for text in (part.content, "\n\n".join(line for embed in part.embeds for line in _lines(embed))):

@@ -8,8 +8,8 @@ import discord
 
 from bot.hub.cards import Card
 from bot.hub.reference import shown_model
-from bot.i18n.texts import translate as _
-from bot.ui.markdown import cut, plain
+from bot.i18n.texts import gettext as _
+from bot.ui.markdown import cut, escape
 
 _FIELD_CHARS, _SECTION_CHARS = 1024, 700
 _HUB = "https://huggingface.co/"
@@ -22,13 +22,13 @@ def card_embed(card: Card) -> discord.Embed:
     """Return the card of a model or an adapter: licence, size, what it is for and what it can't do."""
     embed = discord.Embed(title=cut(shown_model(card.name, card.revision), 256), colour=discord.Colour.blurple())
     embed.url = card.page if card.page.startswith(_HUB) else None  # a mirror's address is the host's own business
-    embed.description = plain(cut(_first_words(card.text), _SECTION_CHARS)) or None
+    embed.description = escape(cut(_first_words(card.text), _SECTION_CHARS)) or None
     for name, value in _facts(card).items():
         if value:
-            embed.add_field(name=name, value=plain(cut(value, 200)))
+            embed.add_field(name=name, value=escape(cut(value, 200)))
     for name, words in ((_("Use"), _USE), (_("Limits"), _LIMITS)):
         if section := section_about(card.text, words):
-            embed.add_field(name=name, value=cut(plain(cut(section, _SECTION_CHARS)), _FIELD_CHARS), inline=False)
+            embed.add_field(name=name, value=cut(escape(cut(section, _SECTION_CHARS)), _FIELD_CHARS), inline=False)
     if not card.cached and not card.trouble:
         embed.set_footer(text=_("It is fetched when it is first used."))
     return embed

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import discord
 
 from bot.hub.reference import parse_reference, shown_model
-from bot.i18n.texts import translate as _
-from bot.ui.markdown import cut, plain
+from bot.i18n.texts import gettext as _
+from bot.ui.markdown import cut, escape
 
 _FIELD_CHARS, _ALL_FIELDS_CHARS = 1024, 5400
 _LIST_LINES = 15
@@ -61,9 +61,9 @@ def _lines(states: Mapping[str, str], default: str | None) -> list[str]:
 
 
 def _of_adapter(adapter: ListedAdapter, models: Sequence[str], state: str) -> str:
-    names = [plain(cut(parse_reference(model).short_name, _NAME_CHARS)) for model in adapter.models]
+    names = [escape(cut(parse_reference(model).short_name, _NAME_CHARS)) for model in adapter.models]
     fitting = _("for all models") if len(names) == len(models) else _("for {models}", models=", ".join(names))
-    return " · ".join([plain(adapter.name), fitting if names else _("for none of these models"), state])
+    return " · ".join([escape(adapter.name), fitting if names else _("for none of these models"), state])
 
 
 def _few(lines: list[str]) -> list[str]:
@@ -73,7 +73,7 @@ def _few(lines: list[str]) -> list[str]:
 
 def _shown(text: str) -> str:
     reference = parse_reference(text)
-    return plain(cut(shown_model(reference.short_name, reference.revision), _NAME_CHARS))
+    return escape(cut(shown_model(reference.short_name, reference.revision), _NAME_CHARS))
 
 
 def _state(reference: str, now: Mapping[str, float | None], missing: Collection[str]) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Self
 
 import discord
 
-from bot.client.permissions import Rights, requester
+from bot.client.permissions import Rights, requester_of
 from bot.engine.job import Job
-from bot.i18n.texts import translate as _
-from bot.replies.job_status import by_turn, standing_with_start
+from bot.i18n.texts import gettext as _
+from bot.replies.job_status import queue_order, standing_with_start
 
 if TYPE_CHECKING:
     from bot.bot import Bot
@@ -21,7 +21,7 @@ _ROOM_FOR_REST_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class VisibleJobs:
     """Hold what one person may see: numbers of all jobs, their own here, and others' here that they moderate."""
 
     running: int
@@ -32,18 +32,18 @@ class Sight:
     @classmethod
     def of(cls, interaction: discord.Interaction[Bot]) -> Self:
         """Return what the person behind an interaction sees."""
-        engine, person, rights = interaction.client.engine, requester(interaction), Rights.of(interaction)
+        engine, person, rights = interaction.client.engine, requester_of(interaction), Rights.of(interaction)
         running = len(engine.running())
         beside = (job for job in engine.admission.of_guild(person) if job.requester.user_id != person.user_id)
         return cls(
             running=running,
             waiting=len(engine.jobs) - running,
-            own=sorted(engine.admission.of_person(person), key=by_turn),
-            others=sorted(filter(rights.over, beside), key=by_turn),
+            own=sorted(engine.admission.of_person(person), key=queue_order),
+            others=sorted(filter(rights.over, beside), key=queue_order),
         )
 
 
-def queue_embed(sight: Sight) -> discord.Embed:
+def queue_embed(sight: VisibleJobs) -> discord.Embed:
     """Return what runs and waits, as one person may see it."""
     embed = discord.Embed(title=_("Queue"), colour=discord.Colour.blurple())
     embed.description = _("{running} running, {waiting} waiting.", running=sight.running, waiting=sight.waiting)

@@ -56,9 +56,9 @@ class DemoEngine(Engine):
         """Queue a job, as the engine does."""
         return await self._outside.spawn(super().submit(task, request, requester, reply_to=reply_to))
 
-    def forecast_now(self) -> None:
+    def refresh_etas(self) -> None:
         """Bring statuses up to date, as the engine does: by the clock that tells real time."""
-        self._outside.call(super().forecast_now)
+        self._outside.call(super().refresh_etas)
 
 
 def wait_outside(env: Env) -> Waiting:

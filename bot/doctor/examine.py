@@ -80,7 +80,7 @@ async def _store(settings: Settings, store: SqlStore) -> tuple[Check, Store]:
     """Look at the store; return it, or one that knows nothing when it can't be read yet."""
     try:
         async with asyncio.timeout(check.LIMIT_S):
-            state, running = await store.look(), await is_connected(store)
+            state, running = await store.schema_state(), await is_connected(store)
     except UserError as error:
         return failed("store", str(error)), NoStore()
     except TimeoutError:

@@ -8,7 +8,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE
 
 from bot.doctor.check import Check
-from bot.errors import ModelUnavailable, brief
+from bot.errors import ModelUnavailable, one_line
 from bot.hub.download.repository import read_config
 from bot.hub.reference import parse_reference
 from bot.hub.resolve import local_folder
@@ -61,10 +61,10 @@ def _wrong(settings: TranslateSettings, text: str) -> str:
     try:
         if folder is None:
             return ""
-        TranslatePipeline.accepts.check(reference, read_config(folder))
+        TranslatePipeline.model_filter.check(reference, read_config(folder))
         steering = read_steering(folder, settings.prefixes(reference))
     except ModelUnavailable:
         return ""
     except (OSError, ValueError, LookupError, ImportError) as error:
-        return f"can't be used ({brief(error)})"
+        return f"can't be used ({one_line(error)})"
     return settings.unknown_ways(reference, steering)

@@ -11,7 +11,7 @@ from bot.config import DeviceSettings
 from bot.doctor.check import Check, in_thread
 from bot.hub.cache import free_bytes
 from bot.hub.cards import Card
-from bot.hub.file_size import for_people
+from bot.hub.file_size import format_size
 from bot.hub.libraries.source import package_source
 from bot.machine.device import Device
 
@@ -60,12 +60,14 @@ def check_device(device: Device, closed: str, cards: Sequence[Card]) -> Check:
         return Check(name, "error", f"torch can't use it: {closed}.", f"Check the driver with nvidia-smi. {_INSTALL}")
     sizes = {card.reference: card.weights.memory_bytes(device) for card in cards}
     largest, total = max(sizes, key=sizes.__getitem__, default=""), sum(sizes.values())
-    plan = f"the models' weights take {for_people(total) or 'nothing yet'}"
+    plan = f"the models' weights take {format_size(total) or 'nothing yet'}"
     if budget is None:
         return Check(name, "ok", f"{plan}; its memory isn't known")
-    room = f"{for_people(budget)} may be used"
+    room = f"{format_size(budget)} may be used"
     if sizes and sizes[largest] > (device.memory_bytes() or budget):
-        text = f"{largest} takes {for_people(sizes[largest])}, {for_people(device.memory_bytes() or budget)} are there."
+        text = (
+            f"{largest} takes {format_size(sizes[largest])}, {format_size(device.memory_bytes() or budget)} are there."
+        )
         return Check(name, "error", text, "Name a smaller model in the configuration.")
     if total > budget:
         advice = "Name fewer or smaller models if changing between them is slow, or raise memory_budget_gib."
@@ -77,7 +79,7 @@ def check_disk(cards: Sequence[Card]) -> Check:
     """Compare what must still be fetched with the room on the Hub cache's disk."""
     needed = sum(card.weights.size_bytes for card in cards if not card.cached)
     free = free_bytes()
-    text = f"{for_people(needed) or 'nothing'} to fetch, {for_people(free)} free"
+    text = f"{format_size(needed) or 'nothing'} to fetch, {format_size(free)} free"
     if needed > free:
         return Check("disk", "error", text, "Free some space (`hubcord models du` shows what takes it) or set HF_HOME.")
     return Check("disk", "ok", text)

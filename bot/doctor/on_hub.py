@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bot.doctor.check import Check, in_thread
-from bot.errors import brief
+from bot.errors import one_line
 from bot.hub.access import shown_endpoint, without_token
-from bot.hub.client import hub_api, understood
+from bot.hub.client import as_not_a_hub, hub_api
 
 _NAME = "HF token"
 _ANEW = "Make a new one at {endpoint}/settings/tokens and set HF_TOKEN, or run `hf auth login`."
@@ -19,7 +19,7 @@ async def check_hub_token(*, needed: bool) -> Check:
         token = get_token()
     except (OSError, ValueError) as error:
         advice = "Let hubcord's account read HF_HOME, or set it to another folder."
-        return Check(_NAME, "error", f"It can't be read ({brief(error)}).", advice)
+        return Check(_NAME, "error", f"It can't be read ({one_line(error)}).", advice)
     if token is None:
         return Check(_NAME, "ok", "none; public models need none")
     if is_offline_mode() or not needed:
@@ -35,14 +35,14 @@ def _ask() -> Check:
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        with understood():
+        with as_not_a_hub():
             return Check(_NAME, "ok", f"of {hub_api().whoami()['name']}")
     except HfHubHTTPError as error:
         if error.response.status_code not in (401, 403):
             return _away(f"it answers {error.response.status_code}")
         return Check(_NAME, "warning", "The Hub refuses it.", _ANEW.format(endpoint=shown_endpoint()))
     except (httpx2.HTTPError, OSError, ValueError, ImportError) as error:
-        return _away(without_token(brief(error)))
+        return _away(without_token(one_line(error)))
 
 
 def _away(why: str) -> Check:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from bot.engine.job import Job
 from bot.errors import JobExpired
-from bot.i18n.durations import spoken
+from bot.i18n.durations import format_duration
 
 _SWEEP_AT = 1_024
 _EXPIRED = "This job waited for {waited} without a turn and was dropped. Send it again when there is less to do."
@@ -43,4 +43,4 @@ class Deadlines:
 
 def expired(job: Job) -> JobExpired:
     """Return what its asker is told."""
-    return JobExpired(_EXPIRED, waited=spoken(time.time() - job.created_at))
+    return JobExpired(_EXPIRED, waited=format_duration(time.time() - job.created_at))

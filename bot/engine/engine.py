@@ -63,7 +63,7 @@ class Engine:
     async def start(self) -> list[Job]:
         """Open the store and the devices; return the jobs of the last run that still need an answer."""
         await self.store.open()
-        self._dispatcher.outlook.estimator = Estimator(await self.store.value(_ESTIMATES))
+        self._dispatcher.outlook.estimator = Estimator(await self.store.get_value(_ESTIMATES))
         await self.executor.start(self._dispatcher.dispatch)
         jobs = await self.store.unanswered()
         for job in jobs:
@@ -91,7 +91,7 @@ class Engine:
             self._ticking.cancel()
             await asyncio.gather(self._ticking, return_exceptions=True)
         await self.executor.close()
-        self.store.keep(_ESTIMATES, self.estimator.seconds_per_unit)
+        self.store.set_value(_ESTIMATES, self.estimator.seconds_per_unit)
         await self.store.close()
 
     async def submit(
@@ -136,20 +136,20 @@ class Engine:
             self._dispatcher.stop(job_id)
         return True
 
-    async def note(self) -> None:
+    async def flush(self) -> None:
         """Return when all until now is durable, or after a moment: a store in trouble holds nobody up for long."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.store.settle(), _NOTE_S)
+            await asyncio.wait_for(self.store.flush(), _NOTE_S)
 
-    def fetching(self, shares: Mapping[str, float]) -> None:
+    def update_downloads(self, shares: Mapping[str, float]) -> None:
         """Keep the jobs of these models from the devices, and show them the share that is fetched; let go of others."""
-        self._dispatcher.fetching(shares)
+        self._dispatcher.update_downloads(shares)
 
-    def answered(self, job: Job) -> None:
+    def mark_answered(self, job: Job) -> None:
         """Note that a job's answer was posted."""
-        self.store.answered(job)
+        self.store.mark_answered(job)
 
-    def forecast_now(self) -> None:
+    def refresh_etas(self) -> None:
         """Bring the statuses of the waiting jobs up to date, instead of within a second."""
         self._dispatcher.outlook.now()
 
@@ -199,7 +199,7 @@ class Engine:
             self._dispatcher.outlook.now()
             if self._dispatcher.learned:
                 self._dispatcher.learned = False
-                self.store.keep(_ESTIMATES, self.estimator.seconds_per_unit)
+                self.store.set_value(_ESTIMATES, self.estimator.seconds_per_unit)
 
 
 def _repository(reference: str) -> tuple[str, str]:

@@ -25,12 +25,12 @@ class Estimator:
 
     def seconds(self, request: Request, device: str = "") -> float:
         """Return the device seconds that one request is expected to take, on `device` or on any."""
-        rate = self._rate(request.cost_keys, device)
+        rate = self._rate(request.timing_keys, device)
         return _UNKNOWN_S if rate is None else max(rate * request.work, 1e-4)
 
     def knows(self, request: Request) -> bool:
         """Say whether a request of this kind was ever measured."""
-        return self._rate(request.cost_keys, "") is not None
+        return self._rate(request.timing_keys, "") is not None
 
     def loading_s(self, model: str, device: str) -> float:
         """Return the seconds that a model is expected to take to load on a device."""
@@ -42,7 +42,7 @@ class Estimator:
         work = sum(request.work for request in batch)
         if not work or seconds <= 0:
             return
-        for key in batch[0].cost_keys:
+        for key in batch[0].timing_keys:
             for measured in {key, _on(key, device)}:
                 self._average(measured, seconds / work)
 
@@ -50,11 +50,11 @@ class Estimator:
         """Note that a model took `seconds` to load on a device."""
         self._average(_loading_key(model, device), seconds)
 
-    def _rate(self, cost_keys: tuple[str, ...], device: str) -> float | None:
+    def _rate(self, timing_keys: tuple[str, ...], device: str) -> float | None:
         """Return the closest rate that is known, or None. It is asked for every job in every forecast."""
-        asked = (cost_keys, device)
+        asked = (timing_keys, device)
         if asked not in self._rates:
-            keys = [key for cost_key in cost_keys for key in (_on(cost_key, device), cost_key)]
+            keys = [key for cost_key in timing_keys for key in (_on(cost_key, device), cost_key)]
             self._rates[asked] = next(
                 (self.seconds_per_unit[key] for key in keys if key in self.seconds_per_unit), None
             )

@@ -80,7 +80,7 @@ class Outlook:
         return (start_s or 0.0) + seconds if run is None else run.remaining_s or None
 
     def _guests_in_s(self) -> float | None:
-        steps = [run.step_s for run in self._runs.values() if run.gives_way]
+        steps = [run.step_s for run in self._runs.values() if run.preemptible]
         return min(steps, default=None) if self._guest_share else None
 
     def _known_s(self, job: Job) -> float | None:

@@ -54,7 +54,7 @@ class Forecast:
         if not self.free_in_s:
             return None
         batch = self._batch(job)
-        if self.guests_in_s is not None and not job.request.gives_way and self.guests_in_s <= batch.starts_in_s:
+        if self.guests_in_s is not None and not job.request.preemptible and self.guests_in_s <= batch.starts_in_s:
             start = self.guests_in_s
             self.guests_in_s += seconds / self.guest_share
             return start

@@ -25,9 +25,9 @@ class UserLane:
     def __len__(self) -> int:
         return len(self.jobs[False]) + len(self.jobs[True])
 
-    def first(self, gives_way: bool) -> Job | None:
+    def first(self, preemptible: bool) -> Job | None:
         """Return the first job of one kind."""
-        return next(iter(self.jobs[gives_way].values()), None)
+        return next(iter(self.jobs[preemptible].values()), None)
 
 
 @dataclass(slots=True, eq=False)

@@ -28,12 +28,12 @@ class LookAhead:
 
     def offer(self, job: Job, busy: Iterable[DeviceHandle]) -> None:
         """Get one job ready if there is room. One that gives way has nothing that could be done ahead."""
-        if len(self._sent) >= MOST or job.id in self._sent or job.request.gives_way:
+        if len(self._sent) >= MOST or job.id in self._sent or job.request.preemptible:
             return
         device = next((device for device in busy if job.request.model in device.loaded), None)
         if device is not None:
             self._sent[job.id] = device
-            device.prepare(job.task, BatchItem(job.id, job.request))
+            device.prefetch(job.task, BatchItem(job.id, job.request))
 
     def taken(self, job: Job, device: DeviceHandle | None = None) -> None:
         """Note that a job runs on `device`, or nowhere."""

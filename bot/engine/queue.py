@@ -74,7 +74,7 @@ class JobQueue:
         self._jobs[job.id] = job
         self._tickets[job.id] = next(self._front_ticket if front else self._ticket)
         self._counts[batch_key(job)] += 1
-        jobs, first = lane.jobs[job.request.gives_way], lane.first(job.request.gives_way)
+        jobs, first = lane.jobs[job.request.preemptible], lane.first(job.request.preemptible)
         jobs[job.id] = job
         lane.guild.count += 1
         if front:
@@ -182,7 +182,7 @@ class JobQueue:
         self._forget_idle(lane.guild)
 
     def _take(self, lane: UserLane, job: Job) -> None:
-        kind = job.request.gives_way
+        kind = job.request.preemptible
         was_first = lane.first(kind) is job
         if was_first:
             self._hide(lane, job)

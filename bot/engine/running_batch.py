@@ -91,13 +91,13 @@ class Run:
             self.computing, self.guests_s, self.started_at = True, 0.0, time.monotonic()
 
     @property
-    def gives_way(self) -> bool:
+    def preemptible(self) -> bool:
         """Say whether short batches could run now, while its model is loaded or after its present step.
 
         Not beside jobs whose worker died before: another death would hit those that have nothing to do with it.
         """
         fresh = bool(self.jobs) and all(job.attempts == self.computing for job in self.jobs.values())
-        steps = self.computing and not self.ending and all(job.request.gives_way for job in self.jobs.values())
+        steps = self.computing and not self.ending and all(job.request.preemptible for job in self.jobs.values())
         return fresh and (self.loading or steps)
 
     def welcomes(self, estimator: Estimator, job: Job) -> bool:
@@ -108,7 +108,7 @@ class Run:
         if job.attempts or ((self.loading or self.host) and job.request.model not in self.device.loaded):
             return False
         fits = self.loading and time.monotonic() + self.cost_s(estimator, job) <= self.ready_at
-        return fits or not job.request.gives_way
+        return fits or not job.request.preemptible
 
     def cost_s(self, estimator: Estimator, job: Job) -> float:
         """Return the seconds that a job would take on this device now, loading its model included."""

@@ -116,7 +116,7 @@ class Dispatcher:
         if job_id in self._running:
             self._running[job_id].device.cancel(job_id)
 
-    def fetching(self, shares: Mapping[str, float]) -> None:
+    def update_downloads(self, shares: Mapping[str, float]) -> None:
         """Keep the jobs of these models from the devices, and show them the share that is fetched; let go of others."""
         for job in self._unfetched.tell(shares):
             self._queue.push(job)
@@ -151,7 +151,7 @@ class Dispatcher:
 
     def _batch_limits(self, job: Job) -> BatchLimits:
         """Bound a job's batch; one that gives way to short jobs may take its time."""
-        seconds = float("inf") if job.request.gives_way else self._limits.batch_s
+        seconds = float("inf") if job.request.preemptible else self._limits.batch_s
         return BatchLimits(rows=self._tasks[job.task].max_rows, seconds=seconds)
 
     def dispatch(self) -> None:
@@ -171,7 +171,7 @@ class Dispatcher:
 
     def _usable_devices(self) -> Sequence[DeviceHandle]:
         """Return the devices that can be opened, as far as one knows; all if there is none."""
-        return [d for d in self._executor.devices if not d.in_doubt] or self._executor.devices
+        return [d for d in self._executor.devices if not d.unproven] or self._executor.devices
 
     def _busy_devices(self) -> list[DeviceHandle]:
         return [run.device for run in self._runs.values()]
@@ -180,7 +180,7 @@ class Dispatcher:
         """Let jobs run while models are loaded, and short ones between the steps of images, within limits."""
         for run in list(self._runs.values()):
             *_, innermost = run.chain()
-            if innermost.gives_way and (self._limits.guest_share or innermost.loading) and not self.closing:
+            if innermost.preemptible and (self._limits.guest_share or innermost.loading) and not self.closing:
                 self._invite_to(innermost)
 
     def _invite_to(self, run: Run) -> None:
@@ -313,7 +313,7 @@ class Dispatcher:
 
         That a device can't be opened is no fault of the jobs, while there is another for them.
         """
-        blameless = not death.started and any(not device.in_doubt for device in self._executor.devices)
+        blameless = not death.started and any(not device.unproven for device in self._executor.devices)
         lost_s = max(run.own_s - run.taken_s, 0.0) if run.computing else 0.0
         expected_s = sum(job.charged_s for job in run.jobs.values()) or 1.0
         for job in reversed(run.jobs.values()):

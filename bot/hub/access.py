@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from bot.errors import ModelUnavailable, brief
+from bot.errors import ModelUnavailable, one_line
 from bot.hub.client import hub_token, wait_asked_s
 from bot.hub.reference import ModelReference
-from bot.i18n.durations import spoken
+from bot.i18n.durations import format_duration
 
 NO_SAFETENSORS = (
     "It has no weights in safetensors form. Other forms can run code, so they are never loaded. "
@@ -75,7 +75,7 @@ _HINTS = {
 }
 
 
-def unavailable(reference: ModelReference, hint: str, **values: Any) -> ModelUnavailable:
+def model_unavailable(reference: ModelReference, hint: str, **values: Any) -> ModelUnavailable:
     """Return what members read of a model that can't be used, with a `hint` for the host.
 
     `reason` among the values stays the same as long as the reason does, whatever the hint tells of this time.
@@ -86,17 +86,17 @@ def unavailable(reference: ModelReference, hint: str, **values: Any) -> ModelUna
     return ModelUnavailable(sentence, **told | values)
 
 
-def why_not(reference: ModelReference, error: BaseException) -> ModelUnavailable:
+def from_hub_error(reference: ModelReference, error: BaseException) -> ModelUnavailable:
     """Explain an error of huggingface_hub; `retry_after_s` among the values says when the Hub takes requests again."""
     cause, reason = _known(error)
     endpoint = shown_endpoint()
     wait_s = wait_asked_s(getattr(cause, "response", None))
     gaps = {
-        "page": f"{endpoint}/{reference.name}", "endpoint": endpoint, "name": reference.name, "error": brief(cause),
-        "revision": reference.revision, "wait": f" {spoken(wait_s)}" if wait_s else "",
+        "page": f"{endpoint}/{reference.name}", "endpoint": endpoint, "name": reference.name, "error": one_line(cause),
+        "revision": reference.revision, "wait": f" {format_duration(wait_s)}" if wait_s else "",
     }  # fmt: skip
     hint = _HINTS.get(reason, "{error}").format(**gaps)
-    return unavailable(reference, hint, reason=reason, **(until(wait_s) if wait_s else {}))
+    return model_unavailable(reference, hint, reason=reason, **(until(wait_s) if wait_s else {}))
 
 
 def check_online(reference: ModelReference) -> None:
@@ -104,11 +104,11 @@ def check_online(reference: ModelReference) -> None:
     from huggingface_hub import is_offline_mode
 
     if is_offline_mode():
-        raise unavailable(reference, _HINTS[_OFFLINE], reason=_OFFLINE)
+        raise model_unavailable(reference, _HINTS[_OFFLINE], reason=_OFFLINE)
 
 
 @contextlib.contextmanager
-def explained(reference: ModelReference) -> Iterator[None]:
+def translate_hub_errors(reference: ModelReference) -> Iterator[None]:
     """Use huggingface_hub inside; raise ModelUnavailable where it raises something else."""
     import httpx2
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
@@ -116,7 +116,7 @@ def explained(reference: ModelReference) -> Iterator[None]:
     try:
         yield
     except (httpx2.HTTPError, OSError, ValueError, ImportError, CachedRepoTreeNotFoundError) as error:
-        raise why_not(reference, error) from error
+        raise from_hub_error(reference, error) from error
 
 
 def shown_endpoint() -> str:
@@ -128,7 +128,7 @@ def shown_endpoint() -> str:
 
 def until(wait_s: float) -> dict[str, Any]:
     """Return the values of an error that say when to try again."""
-    return {"retry_after_s": wait_s, "wait": spoken(wait_s)}
+    return {"retry_after_s": wait_s, "wait": format_duration(wait_s)}
 
 
 def without_token(text: str) -> str:

@@ -9,16 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.bundled.models import bundled_path
-from bot.errors import ModelUnavailable, brief
-from bot.hub.access import NO_SAFETENSORS, check_online, explained, shown_endpoint, unavailable, why_not
-from bot.hub.client import NotAHub, hub_api, understood
+from bot.errors import ModelUnavailable, one_line
+from bot.hub.access import (
+    NO_SAFETENSORS,
+    check_online,
+    from_hub_error,
+    model_unavailable,
+    shown_endpoint,
+    translate_hub_errors,
+)
+from bot.hub.client import NotAHubError, as_not_a_hub, hub_api
 from bot.hub.download.repository import describe, needed_files, read_config
 from bot.hub.libraries.builder_facts import builder_facts
 from bot.hub.model_card import read_readme
-from bot.hub.model_filter import ANYTHING, Accepts, architectures
+from bot.hub.model_filter import ANYTHING, ModelFilter, architectures
 from bot.hub.reference import ModelReference, parse_reference
 from bot.hub.resolve import is_here, local_folder, read_meta, weight_files
-from bot.hub.weight_info import Weights, fetch_weights, read_weights
+from bot.hub.weight_info import WeightInfo, fetch_weights, read_weights
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
@@ -45,41 +52,41 @@ class Card:
     cached: bool = False
     gated: bool | None = None
     downloads: int | None = None
-    weights: Weights = field(default_factory=Weights)
+    weights: WeightInfo = field(default_factory=WeightInfo)
     page: str = ""
     text: str = ""
     trouble: str = ""
 
 
-def local_card(text: str, accepts: Accepts = ANYTHING) -> Card:
+def local_card(text: str, model_filter: ModelFilter = ANYTHING) -> Card:
     """Return what is known on this machine; nothing is asked of a Hub."""
     reference = parse_reference(text)
     card = Card(reference=text, name=reference.short_name, revision=reference.revision, page=_page(reference))
     if reference.scheme == "torchvision":
-        return _or_forbidden(_of_builder(card, reference, accepts), reference)
+        return _or_forbidden(_of_builder(card, reference, model_filter), reference)
     if reference.scheme == "torchhub":
         return _or_forbidden(replace(card, cached=is_here(text)), reference)
     folder = local_folder(reference)
     if folder is None:
         return _or_forbidden(replace(card, trouble=_why_no_folder(reference)), reference)
     try:
-        return _of_folder(card, reference, folder, accepts)
+        return _of_folder(card, reference, folder, model_filter)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        return replace(card, cached=True, trouble=f"Its files can't be read ({brief(error)}).")
+        return replace(card, cached=True, trouble=f"Its files can't be read ({one_line(error)}).")
 
 
-def hub_card(text: str, accepts: Accepts = ANYTHING) -> Card:
+def hub_card(text: str, model_filter: ModelFilter = ANYTHING) -> Card:
     """Return what the Hub tells too, fetching small files only; raise ModelUnavailable when it tells nothing."""
-    card, reference = local_card(text, accepts), parse_reference(text)
+    card, reference = local_card(text, model_filter), parse_reference(text)
     if reference.scheme != "hf":
         return card
     try:
-        with explained(reference), understood():
+        with translate_hub_errors(reference), as_not_a_hub():
             card = _with_info(card, model_info(reference))
     except ModelUnavailable:
         if not card.cached:
             raise
-    return card if card.cached else _with_small_files(card, reference, accepts)
+    return card if card.cached else _with_small_files(card, reference, model_filter)
 
 
 def _or_forbidden(card: Card, reference: ModelReference) -> Card:
@@ -105,10 +112,10 @@ def _why_no_folder(reference: ModelReference) -> str:
     return ""
 
 
-def _of_builder(card: Card, reference: ModelReference, accepts: Accepts) -> Card:
+def _of_builder(card: Card, reference: ModelReference, model_filter: ModelFilter) -> Card:
     """Add what torchvision tells about a builder and its weights."""
     try:
-        accepts.check(reference, {})
+        model_filter.check(reference, {})
         facts = builder_facts(reference)
     except ModelUnavailable as error:
         return replace(card, trouble=_hint(reference, error))
@@ -119,24 +126,24 @@ def _of_builder(card: Card, reference: ModelReference, accepts: Accepts) -> Card
         revision=facts.weights,
         licence="bsd-3-clause",
         cached=facts.file.is_file(),
-        weights=Weights(size_bytes, {"F32": facts.meta.get("num_params", size_bytes // 4)}),
+        weights=WeightInfo(size_bytes, {"F32": facts.meta.get("num_params", size_bytes // 4)}),
         page=facts.meta.get("recipe", ""),
         text=inspect.cleandoc(facts.meta.get("_docs", "")),
-        trouble=facts.trouble(accepts),
+        trouble=facts.trouble(model_filter),
     )
 
 
-def _of_folder(card: Card, reference: ModelReference, folder: Path, accepts: Accepts) -> Card:
+def _of_folder(card: Card, reference: ModelReference, folder: Path, model_filter: ModelFilter) -> Card:
     """Add what the files of a model tell."""
     revision = folder.name if reference.scheme == "hf" else read_meta(folder).get("revision")
     weights = read_weights(weight_files(reference, folder))
     found = replace(card, cached=True, revision=revision, weights=weights)
-    return _described(found, reference, folder, accepts)
+    return _described(found, reference, folder, model_filter)
 
 
 def model_info(reference: ModelReference) -> ModelInfo:
     """Ask the Hub about a repository; raise ModelUnavailable."""
-    with explained(reference), understood():
+    with translate_hub_errors(reference), as_not_a_hub():
         return hub_api().model_info(reference.name, revision=reference.revision, timeout=_TIMEOUT_S)
 
 
@@ -147,9 +154,9 @@ def newest_commit(reference: ModelReference) -> str:
     """
     info = model_info(replace(reference, revision=None) if reference.is_commit else reference)
     if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or ()):
-        raise unavailable(reference, NO_SAFETENSORS)
+        raise model_unavailable(reference, NO_SAFETENSORS)
     if not isinstance(info.sha, str):
-        raise why_not(reference, NotAHub("a repository without a commit"))
+        raise from_hub_error(reference, NotAHubError("a repository without a commit"))
     if not reference.is_commit or reference.revision in (info.sha, *_commits(reference)):
         return info.sha
     return str(reference.revision)
@@ -157,7 +164,7 @@ def newest_commit(reference: ModelReference) -> str:
 
 def _commits(reference: ModelReference) -> list[str]:
     """Return the commits of a repository's main branch; raise ModelUnavailable."""
-    with explained(reference), understood():
+    with translate_hub_errors(reference), as_not_a_hub():
         return [commit.commit_id for commit in hub_api().list_repo_commits(reference.name)]
 
 
@@ -175,12 +182,12 @@ def _with_info(card: Card, info: ModelInfo) -> Card:
     )
 
 
-def _with_small_files(card: Card, reference: ModelReference, accepts: Accepts) -> Card:
+def _with_small_files(card: Card, reference: ModelReference, model_filter: ModelFilter) -> Card:
     """Add what the small files of a repository tell, or why they can't be had."""
     try:
         folder = describe(reference)
-        with explained(reference):
-            card = _described(card, reference, folder, accepts)
+        with translate_hub_errors(reference):
+            card = _described(card, reference, folder, model_filter)
             files = needed_files(reference, folder)
             sizes = {file.path: file.size for file in files if file.path.endswith(".safetensors")}
             return replace(card, weights=fetch_weights(reference.name, folder.name, sizes))
@@ -188,7 +195,7 @@ def _with_small_files(card: Card, reference: ModelReference, accepts: Accepts) -
         return replace(card, trouble=card.trouble or _hint(reference, error))
 
 
-def _described(card: Card, reference: ModelReference, folder: Path, accepts: Accepts) -> Card:
+def _described(card: Card, reference: ModelReference, folder: Path, model_filter: ModelFilter) -> Card:
     """Add what a model's configuration and card tell."""
     config = read_config(folder)
     readme = read_readme(folder)
@@ -200,13 +207,13 @@ def _described(card: Card, reference: ModelReference, folder: Path, accepts: Acc
         base_models=readme.base_models,
         trigger=readme.trigger,
         text=readme.text,
-        trouble=_trouble(reference, config, accepts),
+        trouble=_trouble(reference, config, model_filter),
     )
 
 
-def _trouble(reference: ModelReference, config: Mapping[str, Any], accepts: Accepts) -> str:
+def _trouble(reference: ModelReference, config: Mapping[str, Any], model_filter: ModelFilter) -> str:
     try:
-        accepts.check(reference, config)
+        model_filter.check(reference, config)
     except ModelUnavailable as error:
         return _hint(reference, error)
     return ""

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from bot.errors import brief
+from bot.errors import one_line
 
 if TYPE_CHECKING:
     import httpx2
@@ -35,17 +35,17 @@ class HubAsksToWait(OSError):
         self.response = response
 
 
-class NotAHub(ValueError):
+class NotAHubError(ValueError):
     """What answered says nothing that a Hub says."""
 
 
 @contextlib.contextmanager
-def understood() -> Iterator[None]:
+def as_not_a_hub() -> Iterator[None]:
     """Ask the Hub inside; raise NotAHub when its answer makes no sense."""
     try:
         yield
     except _ODD_ANSWERS as error:
-        raise NotAHub(brief(error)) from error
+        raise NotAHubError(one_line(error)) from error
 
 
 def hub_token() -> str | None:
@@ -61,12 +61,12 @@ def hub_api() -> HfApi:
     """Return what asks the Hub. Its library is quiet: errors say what there is to say."""
     from huggingface_hub import HfApi
 
-    never_sleep_long()
+    cap_retry_after()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     return HfApi()
 
 
-def never_sleep_long() -> None:
+def cap_retry_after() -> None:
     """Let huggingface_hub raise HubAsksToWait where it would sleep in silence, for hours perhaps.
 
     To be called before each use: the first call replaces the client that all threads share.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def for_people(size_bytes: int) -> str:
+def format_size(size_bytes: int) -> str:
     """Return a size in MB or GB; nothing for an unknown one."""
     if size_bytes >= 1e9:
         return f"{size_bytes / 1e9:.1f} GB"

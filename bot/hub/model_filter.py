@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.hub.access import unavailable
+from bot.hub.access import model_unavailable
 from bot.hub.reference import FORMS, ModelReference
 
 FOLDERS = frozenset({"hf", "path", "bundled"})
@@ -15,26 +15,28 @@ FOLDERS = frozenset({"hf", "path", "bundled"})
 
 
 @dataclass(frozen=True, slots=True)
-class Accepts:
-    """Name the models of a task: `what` for people, `fits` by the name of an architecture or of a pipeline's class.
+class ModelFilter:
+    """Describe the models that a task can use.
 
+    `description` is for people. `matches` takes the name of an architecture, or of a diffusers pipeline's class.
     `forms` are the forms of reference that may name one; those without a folder have no architecture to look at.
-    `tag` is what the Hub calls the task. It is pickled for the process that fetches, so `fits` is no lambda.
+    `pipeline_tag` is what the Hub calls the task. It is pickled for the process that fetches, so `matches` is no
+    lambda.
     """
 
-    what: str
-    fits: Callable[[str], object]
+    description: str
+    matches: Callable[[str], object]
     forms: Container[str] = FOLDERS
-    tag: str = ""
+    pipeline_tag: str = ""
 
     def check(self, reference: ModelReference, config: Mapping[str, Any]) -> None:
         """Raise ModelUnavailable for a model that the task has no use for."""
         if reference.scheme not in self.forms:
-            raise unavailable(reference, f"The command takes {self.what}.")
+            raise model_unavailable(reference, f"The command takes {self.description}.")
         kinds = architectures(config)
-        if reference.scheme in FOLDERS and not any(map(self.fits, kinds or [""])):
+        if reference.scheme in FOLDERS and not any(map(self.matches, kinds or [""])):
             found = " and ".join(kinds) or "a model of an unknown kind"
-            raise unavailable(reference, f"It is {found}, but the command takes {self.what}.")
+            raise model_unavailable(reference, f"It is {found}, but the command takes {self.description}.")
 
 
 def architectures(config: Mapping[str, Any]) -> list[str]:
@@ -48,6 +50,6 @@ def _anything(_name: str) -> bool:
     return True
 
 
-ANYTHING = Accepts("models of any kind", _anything, FORMS)
-ADAPTERS = Accepts("LoRA adapters in safetensors form", operator.not_, frozenset({"hf", "path"}))
+ANYTHING = ModelFilter("models of any kind", _anything, FORMS)
+ADAPTERS = ModelFilter("LoRA adapters in safetensors form", operator.not_, frozenset({"hf", "path"}))
 """They have no configuration of a model beside them."""

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from bot.bundled.models import bundled_path
-from bot.errors import ModelUnavailable, brief
-from bot.hub.access import NO_SAFETENSORS, unavailable
+from bot.errors import ModelUnavailable, one_line
+from bot.hub.access import NO_SAFETENSORS, model_unavailable
 from bot.hub.download.process import OnFetch
 from bot.hub.download.repository import cached, fetch, read_config
 from bot.hub.download.torch_weights import fetch_from_torch, is_fetched
 from bot.hub.json_files import read_json
-from bot.hub.model_filter import ANYTHING, FOLDERS, Accepts
+from bot.hub.model_filter import ANYTHING, FOLDERS, ModelFilter
 from bot.hub.reference import ModelReference, parse_reference, shown_model
 
 
@@ -48,7 +48,10 @@ class ModelFiles:
 
 
 def find_model(
-    text: str, on_fetch: OnFetch = lambda _done, _total: None, accepts: Accepts = ANYTHING, trusted: Container[str] = ()
+    text: str,
+    on_fetch: OnFetch = lambda _done, _total: None,
+    model_filter: ModelFilter = ANYTHING,
+    trusted: Container[str] = (),
 ) -> ModelFiles:
     """Find the files of a reference, fetching what's missing; raise ModelUnavailable.
 
@@ -56,12 +59,12 @@ def find_model(
     """
     reference = parse_reference(text)
     if reference.scheme == "hf":
-        return _in_folder(reference, fetch(reference, accepts, on_fetch))
+        return _in_folder(reference, fetch(reference, model_filter, on_fetch))
     if reference.scheme not in FOLDERS:
-        fetch_from_torch(reference, accepts, trusted, on_fetch)
+        fetch_from_torch(reference, model_filter, trusted, on_fetch)
         return ModelFiles(reference, revision=reference.revision)
     folder = bundled_path(reference.name) if reference.scheme == "bundled" else Path(reference.name).expanduser()
-    _check_folder(reference, folder, accepts)
+    _check_folder(reference, folder, model_filter)
     return _in_folder(reference, folder)
 
 
@@ -76,7 +79,7 @@ def _in_folder(reference: ModelReference, folder: Path) -> ModelFiles:
     try:
         meta = read_meta(folder)
     except (OSError, ValueError) as error:
-        raise unavailable(reference, f"Its hubcord.json can't be read ({brief(error)}).") from error
+        raise model_unavailable(reference, f"Its hubcord.json can't be read ({one_line(error)}).") from error
     return ModelFiles(reference, folder, folder.name if reference.scheme == "hf" else meta.get("revision"), meta)
 
 
@@ -101,16 +104,16 @@ def is_here(text: str) -> bool:
     return False
 
 
-def _check_folder(reference: ModelReference, folder: Path, accepts: Accepts) -> None:
+def _check_folder(reference: ModelReference, folder: Path, model_filter: ModelFilter) -> None:
     try:
         config, weights = read_config(folder), weight_files(reference, folder)
     except (OSError, ValueError) as error:
-        raise unavailable(reference, f"Its configuration can't be read ({brief(error)}).") from error
-    if not config and not (weights and accepts.fits("")):
-        raise unavailable(reference, "The folder has no config.json or model_index.json.")
-    accepts.check(reference, config)
+        raise model_unavailable(reference, f"Its configuration can't be read ({one_line(error)}).") from error
+    if not config and not (weights and model_filter.matches("")):
+        raise model_unavailable(reference, "The folder has no config.json or model_index.json.")
+    model_filter.check(reference, config)
     if not weights:
-        raise unavailable(reference, NO_SAFETENSORS)
+        raise model_unavailable(reference, NO_SAFETENSORS)
 
 
 def weight_files(reference: ModelReference, folder: Path) -> list[Path]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from bot.errors import UserError
 from bot.hub.access import without_token
-from bot.hub.client import hub_api, understood
-from bot.hub.model_filter import Accepts
+from bot.hub.client import as_not_a_hub, hub_api
+from bot.hub.model_filter import ModelFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +20,20 @@ class Found:
     gated: bool
 
 
-def search(query: str, accepts: Accepts, *, limit: int) -> list[Found]:
+def search(query: str, model_filter: ModelFilter, *, limit: int) -> list[Found]:
     """Return models with weights in safetensors form, the most downloaded first; raise UserError."""
     import httpx2
 
     try:
-        with understood():
+        with as_not_a_hub():
             models = hub_api().list_models(
-                search=query, pipeline_tag=accepts.tag, filter="safetensors", sort="downloads", limit=limit,
+                search=query,
+                pipeline_tag=model_filter.pipeline_tag,
+                filter="safetensors",
+                sort="downloads",
+                limit=limit,
                 expand=["downloads", "gated", "tags"],
-            )  # fmt: skip
+            )
             return [Found(f"hf:{m.id}", m.downloads, _licence(m.tags or []), bool(m.gated)) for m in models]
     except (httpx2.HTTPError, OSError, ValueError, ImportError) as error:
         raise UserError("The Hub can't be searched: {why}", why=without_token(str(error))) from error

@@ -11,8 +11,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from bot.errors import brief
-from bot.hub.access import unavailable
+from bot.errors import one_line
+from bot.hub.access import model_unavailable
 from bot.hub.reference import ModelReference
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -21,7 +21,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 def check_trusted(reference: ModelReference, trusted: Container[str]) -> None:
     """Raise ModelUnavailable for a repository that the host doesn't trust."""
     if reference.scheme == "torchhub" and reference.name not in trusted:
-        raise unavailable(
+        raise model_unavailable(
             reference,
             "Its code would run here, and it isn't trusted. 1. Read its code. "
             f'2. If you trust it, add "{reference.name}" to trusted_torchhub in [hub].',
@@ -41,7 +41,7 @@ def load_hub_classifier(reference: ModelReference) -> tuple[Any, Callable[[Any],
         model = _load(reference)
         count = _count_labels(model)
     except Exception as error:
-        raise unavailable(reference, f"It can't be loaded ({brief(error)}).") from error
+        raise model_unavailable(reference, f"It can't be loaded ({one_line(error)}).") from error
     return model, preprocess, _labels(count)
 
 

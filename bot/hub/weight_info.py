@@ -18,7 +18,7 @@ _POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class WeightInfo:
     """Hold the size of a model's weights on disk, and how many parameters it has of each type (F32, BF16, …)."""
 
     size_bytes: int = 0
@@ -41,16 +41,16 @@ def is_half(device: Device) -> bool:
     return device.is_cuda or device.name == "mps"
 
 
-def read_weights(files: Iterable[Path]) -> Weights:
+def read_weights(files: Iterable[Path]) -> WeightInfo:
     """Read the headers of files on this machine; raise ValueError for one that has none."""
     size_bytes, parameters = 0, Counter[str]()
     for file in files:
         size_bytes += file.stat().st_size
         parameters.update(_count(file))
-    return Weights(size_bytes, dict(parameters))
+    return WeightInfo(size_bytes, dict(parameters))
 
 
-def fetch_weights(name: str, revision: str, files: Mapping[str, int]) -> Weights:
+def fetch_weights(name: str, revision: str, files: Mapping[str, int]) -> WeightInfo:
     """Ask the Hub for the headers of a repository's files, given with their sizes; raise ValueError as above."""
     from huggingface_hub.errors import SafetensorsParsingError
 
@@ -61,7 +61,7 @@ def fetch_weights(name: str, revision: str, files: Mapping[str, int]) -> Weights
         except (SafetensorsParsingError, LookupError, TypeError, AttributeError) as error:
             raise _damaged(file) from error
         parameters.update(header.parameter_count)
-    return Weights(sum(files.values()), dict(parameters))
+    return WeightInfo(sum(files.values()), dict(parameters))
 
 
 def _count(file: Path) -> Counter[str]:

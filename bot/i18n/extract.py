@@ -1,6 +1,6 @@
 """Collect every text that people may see, to be translated: `python -m bot.i18n.extract > hubcord.pot`.
 
-They are found in the source: what `_` and `translate` show, the sentences of errors, what Discord shows of commands,
+They are found in the source: what `_` and `gettext` show, the sentences of errors, what Discord shows of commands,
 and what looks like a sentence where it is given a name: of these a few come along that nobody sees.
 """
 

@@ -6,7 +6,7 @@ compiled catalogue `bot/locale/LANG/LC_MESSAGES/hubcord.mo`; without one the Eng
 
 from __future__ import annotations
 
-import gettext
+import gettext as gettext_module
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ def use_locale(locale: str) -> None:
     _locale.set(locale)
 
 
-def translate(template: str, /, **values: Any) -> str:
+def gettext(template: str, /, **values: Any) -> str:
     """Return `template` in the locale of the moment, its `{named}` gaps filled with `values`."""
     text = _catalogue(_locale.get()).gettext(template)
     return text.format(**values) if values else text
@@ -36,7 +36,7 @@ class Sentence:
     values: Mapping[str, str | int] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return translate(self.template, **self.values)
+        return gettext(self.template, **self.values)
 
 
 def in_language(template: str, locale: str) -> str | None:
@@ -46,6 +46,6 @@ def in_language(template: str, locale: str) -> str | None:
 
 
 @lru_cache
-def _catalogue(locale: str) -> gettext.NullTranslations:
+def _catalogue(locale: str) -> gettext_module.NullTranslations:
     languages = [locale.replace("-", "_"), locale.partition("-")[0]]
-    return gettext.translation("hubcord", Path(__file__).parent / "locale", languages, fallback=True)
+    return gettext_module.translation("hubcord", Path(__file__).parent / "locale", languages, fallback=True)

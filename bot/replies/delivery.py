@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.client.refusals import MESSAGE_GONE, is_too_large, may_pass, shuts_out, token_is_gone
-from bot.client.tree import TROUBLE, unexpected
+from bot.client.refusals import MESSAGE_GONE, is_denied, is_too_large, is_transient, token_is_gone
+from bot.client.tree import NETWORK_ERRORS, unexpected
 from bot.components.cancel_button import cancel_view
-from bot.i18n.texts import translate as _
-from bot.replies.late_delivery import LatePost
+from bot.i18n.texts import gettext as _
+from bot.replies.late_delivery import LateDelivery
 from bot.replies.original_response import edit_original, find_original
-from bot.replies.reply_address import Address, readdress
+from bot.replies.reply_address import ReplyAddress, readdress
 from bot.ui.answer import Answer, in_words
 from bot.ui.fit_upload import fit
 
@@ -30,22 +30,22 @@ _LATE_EDIT_EVERY_S = 60.0
 """Edits with the bot's own token count against the same limit of the channel as answers do."""
 
 
-class Posting:
+class Delivery:
     """Hold the way back to one person who asked. `message_id` is the interaction's message, where it is known."""
 
     def __init__(self, bot: Bot, job: Job, *, message_id: int | None = None) -> None:
         self._bot = bot
         self._job = job
-        self._late = LatePost(bot, job)
+        self._late = LateDelivery(bot, job)
         self._token_failed = False
         self._recorded = False
         if message_id is not None:
             job.reply_to = replace(self.address, message_id=message_id).dump()
 
     @property
-    def address(self) -> Address:
+    def address(self) -> ReplyAddress:
         """Return where the answer goes."""
-        return Address.of_job(self._job)
+        return ReplyAddress.of_job(self._job)
 
     @property
     def edit_every_s(self) -> float:
@@ -54,12 +54,12 @@ class Posting:
 
     async def progress(self, text: str) -> bool:
         """Show how far the job is; return False when its message was deleted."""
-        await self._bot.turns.next()
+        await self._bot.pacing.next()
         if self._job.state.final:
             return True
         try:
             await self._show(text)
-        except TROUBLE as error:
+        except NETWORK_ERRORS as error:
             if isinstance(error, discord.HTTPException):
                 if error.code == MESSAGE_GONE and self._seen:
                     return False
@@ -72,13 +72,13 @@ class Posting:
 
         Raise what may pass: Discord's trouble, and what happens on the way to it.
         """
-        await self._bot.turns.next()
+        await self._bot.pacing.next()
         try:
             await self._post(answer)
         except discord.HTTPException as error:
-            if may_pass(error):
+            if is_transient(error):
                 raise
-            if shuts_out(error):
+            if is_denied(error):
                 log.warning("the answer of job %s can't be posted: %s", self._job.id, error)
             else:
                 await self._apologise(error)
@@ -91,7 +91,7 @@ class Posting:
                 Answer(text=_("The answer is too large to upload here.") if too_large else unexpected(error))
             )
         except discord.HTTPException as failure:
-            if may_pass(failure):
+            if is_transient(failure):
                 raise
             log.warning("the answer of job %s can't be posted: %s", self._job.id, failure)
 
@@ -112,7 +112,7 @@ class Posting:
         try:
             message_id = await find_original(self._bot, self.address)
         except discord.HTTPException as error:
-            self._token_failed = token_is_gone(error) or shuts_out(error)
+            self._token_failed = token_is_gone(error) or is_denied(error)
             if not self._token_failed:
                 raise
             return False
@@ -126,7 +126,7 @@ class Posting:
         """
         if not self.address.tried:
             readdress(self._bot.engine.store, self._job, tried=True)
-        await self._bot.engine.note()
+        await self._bot.engine.flush()
 
     async def _edit(self, answer: Answer) -> bool:
         """Edit the interaction's message; return False when its token doesn't work.
@@ -147,7 +147,7 @@ class Posting:
             if error.code in _NO_PERMISSION and words is not answer:
                 log.warning("the answer of job %s can't be shown as it is: %s", self._job.id, error)
                 return await self._edit(words)
-            self._token_failed = token_is_gone(error) or shuts_out(error)
+            self._token_failed = token_is_gone(error) or is_denied(error)
             if not self._token_failed:
                 raise
             return False

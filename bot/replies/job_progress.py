@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 
 from bot.engine.job import Job, JobState
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.replies.job_status import SOON_S, relative, starts_at
 from bot.ui.markdown import steps_bar
 

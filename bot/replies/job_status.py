@@ -5,13 +5,13 @@ from __future__ import annotations
 import discord
 
 from bot.engine.job import Job, JobState, JobStatus
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 
 SOON_S = 5.0
 """A start nearer than this is called soon: Discord would show a moment later that it has passed."""
 
 
-def standing(status: JobStatus) -> str:
+def status_text(status: JobStatus) -> str:
     """Return how far a job is, in words that fit anywhere."""
     if status.state is not JobState.QUEUED:
         return _running(status)
@@ -22,7 +22,7 @@ def standing(status: JobStatus) -> str:
 
 def standing_with_start(status: JobStatus) -> str:
     """Return how far a job is and when it should start, in words that need Discord's formatting."""
-    words = standing(status)
+    words = status_text(status)
     if status.state is not JobState.QUEUED or status.starts_in_s is None:
         return words
     if status.starts_in_s < SOON_S:
@@ -40,7 +40,7 @@ def relative(moment: int) -> str:
     return f"<t:{moment}:R>"
 
 
-def by_turn(job: Job) -> tuple[bool, float]:
+def queue_order(job: Job) -> tuple[bool, float]:
     """Return what sorts jobs: those that run first, then those that wait as their turn comes."""
     ahead = job.status.ahead
     return job.state is JobState.QUEUED, float("inf") if ahead is None else ahead

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot.client.readable import readable
-from bot.client.refusals import MESSAGE_GONE, may_pass, shuts_out
-from bot.client.tree import TROUBLE
+from bot.client.refusals import MESSAGE_GONE, is_denied, is_transient
+from bot.client.tree import NETWORK_ERRORS
 from bot.engine.job import JobState
-from bot.i18n.texts import translate as _
-from bot.replies.reply_address import Address, readdress
+from bot.i18n.texts import gettext as _
+from bot.replies.reply_address import ReplyAddress, readdress
 from bot.ui.answer import Answer, in_words
 from bot.ui.fit_upload import fit
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class LatePost:
+class LateDelivery:
     """Answer in the channel and mention the asker; a private answer goes by direct message."""
 
     def __init__(self, bot: Bot, job: Job) -> None:
@@ -38,8 +38,8 @@ class LatePost:
         self._job = job
 
     @property
-    def _address(self) -> Address:
-        return Address.of_job(self._job)
+    def _address(self) -> ReplyAddress:
+        return ReplyAddress.of_job(self._job)
 
     async def answer(self, answer: Answer) -> None:
         """Post an answer; raise HTTPException. That a job was cancelled is told in its own message alone."""
@@ -49,7 +49,7 @@ class LatePost:
             message = await self._place()
             await self._put_what_may_be(answer, message)
         except discord.HTTPException as error:
-            if not shuts_out(error) or error.code == MESSAGE_GONE:
+            if not is_denied(error) or error.code == MESSAGE_GONE:
                 raise
             return await self._answer_elsewhere(answer, error)
         await self._point_to(message)
@@ -64,7 +64,7 @@ class LatePost:
             raise error  # it was the direct message already
         log.info("the answer of job %s can't be posted in its channel: %s", self._job.id, error)
         readdress(self._bot.engine.store, self._job, tried=True, late_place=None)
-        await self._bot.engine.store.settle()
+        await self._bot.engine.store.flush()
         if not await self.repeat(answer):
             await self._answer_directly(answer)
         return None
@@ -74,7 +74,7 @@ class LatePost:
         try:
             await self._put(answer, await self._place(direct=True))
         except discord.HTTPException as error:
-            if shuts_out(error):
+            if is_denied(error):
                 await self._say_instead(
                     _("I may not answer here. Ask a moderator to let me send messages, then ask again.")
                 )
@@ -87,7 +87,7 @@ class LatePost:
         try:
             return await self._put(answer, message)
         except discord.Forbidden as error:
-            if may_pass(error) or words is answer or not self._is_in_channel(message):
+            if is_transient(error) or words is answer or not self._is_in_channel(message):
                 raise
             log.warning("the answer of job %s can't be shown as it is: %s", self._job.id, error)
         return await self._put(replace(words, text=f"\n{words.text}"), message)
@@ -103,7 +103,7 @@ class LatePost:
         try:
             await self._put(answer, original)
         except discord.HTTPException as error:
-            if not shuts_out(error):
+            if not is_denied(error):
                 raise
             return error.code == MESSAGE_GONE
         return True
@@ -129,7 +129,7 @@ class LatePost:
                 sent = await self._announce(direct=direct)
                 place = (sent.channel.id, sent.id)
             readdress(self._bot.engine.store, self._job, late_place=place)
-        await self._bot.engine.store.settle()
+        await self._bot.engine.store.flush()
         return self._message(*place)
 
     async def _announce(self, *, direct: bool) -> discord.Message:
@@ -165,7 +165,7 @@ class LatePost:
     async def _say_instead(self, text: str) -> None:
         try:
             await self.edit_original(content=text, view=None)
-        except TROUBLE as error:
+        except NETWORK_ERRORS as error:
             log.debug("the first message of job %s stays as it is: %s", self._job.id, error)
 
     async def _tell_closed(self, error: discord.HTTPException) -> None:

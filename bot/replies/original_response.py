@@ -12,10 +12,10 @@ from discord.http import handle_message_parameters
 from discord.webhook.async_ import async_context
 
 from bot.client.readable import readable
-from bot.replies.reply_address import Address
+from bot.replies.reply_address import ReplyAddress
 
 
-async def find_original(client: discord.Client, address: Address) -> int:
+async def find_original(client: discord.Client, address: ReplyAddress) -> int:
     """Return the message's id; raise HTTPException."""
     webhook = discord.Webhook.partial(address.application_id, address.token, client=client)
     with readable():
@@ -29,7 +29,7 @@ async def find_original(client: discord.Client, address: Address) -> int:
         return int(message["id"])
 
 
-async def edit_original(client: discord.Client, address: Address, **changes: Any) -> int:
+async def edit_original(client: discord.Client, address: ReplyAddress, **changes: Any) -> int:
     """Edit the message and return its id; `changes` are content, embeds, attachments and view. Raise HTTPException."""
     webhook = discord.Webhook.partial(address.application_id, address.token, client=client)
     silent = discord.AllowedMentions.none()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 
-class Turns:
+class Pacing:
     """Give turns in the order of asking, one each time the event loop comes round.
 
     A batch ends for dozens of people at once. If all of them were answered in one go, a new command would wait for it.

@@ -7,14 +7,14 @@ import contextlib
 from collections.abc import Callable
 
 from bot.engine.job import Job, JobState, JobStatus
-from bot.replies.delivery import EDIT_EVERY_S, Posting
+from bot.replies.delivery import EDIT_EVERY_S, Delivery
 from bot.replies.job_progress import ProgressText
 
 _FIRST_LOOK_S = 0.1
 _LONG_WAIT_S = 2.0
 
 
-async def show_progress(job: Job, posting: Posting, wanted: Callable[[], bool]) -> bool:
+async def show_progress(job: Job, posting: Delivery, wanted: Callable[[], bool]) -> bool:
     """Follow a job to its end; return False when it isn't wanted any more or its message was deleted before."""
     return await _brief(job) or await _edit_on_change(job, posting, wanted)
 
@@ -28,7 +28,7 @@ async def _brief(job: Job) -> bool:
     return not _waits_long(job.status) and await _ended_within(job, EDIT_EVERY_S - _FIRST_LOOK_S)
 
 
-async def _edit_on_change(job: Job, posting: Posting, wanted: Callable[[], bool]) -> bool:
+async def _edit_on_change(job: Job, posting: Delivery, wanted: Callable[[], bool]) -> bool:
     """Edit the message when its text changes, at most as often as the posting allows."""
     progress, shown = ProgressText(job), ""
     async for _status in job.follow():

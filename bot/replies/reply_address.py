@@ -17,7 +17,7 @@ _TOKEN_LIFE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class ReplyAddress:
     """Hold what is needed to answer an interaction, by its token or without.
 
     `expires_at` is when the token stops working, in seconds since the epoch; `upload_limit` is in bytes. `asker` is
@@ -71,5 +71,5 @@ class Address:
 
 def readdress(store: Store, job: Job, **changes: Any) -> None:
     """Change where a job's answer goes; soon durable."""
-    job.reply_to = replace(Address.of_job(job), **changes).dump()
-    store.readdress(job)
+    job.reply_to = replace(ReplyAddress.of_job(job), **changes).dump()
+    store.update_address(job)

@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 import discord
 
-from bot.client.permissions import requester
-from bot.client.tree import REFUSED, TROUBLE, unexpected
+from bot.client.permissions import requester_of
+from bot.client.tree import NETWORK_ERRORS, REFUSED, unexpected
 from bot.engine.job import Job
 from bot.errors import UserError
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.i18n.texts import use_locale
 from bot.replies.deferral import Deferral
-from bot.replies.delivery import Posting
+from bot.replies.delivery import Delivery
 from bot.replies.progress import show_progress
-from bot.replies.reply_address import Address
+from bot.replies.reply_address import ReplyAddress
 from bot.tasks.base import Request
 from bot.ui.answer import Answer
-from bot.ui.markdown import MOST_CHARS, cut, plain
+from bot.ui.markdown import MOST_CHARS, cut, escape
 
 if TYPE_CHECKING:
     from bot.bot import Bot
@@ -86,9 +86,9 @@ class Replies:
                 raise
             try:
                 await deferral.send()
-            except TROUBLE:  # too late or deleted: nobody sees that the job was taken
+            except NETWORK_ERRORS:  # too late or deleted: nobody sees that the job was taken
                 self._bot.engine.cancel(job.id)
-                self._bot.engine.answered(job)
+                self._bot.engine.mark_answered(job)
                 raise
         await self.follow(job, message_id=deferral.message_id)
 
@@ -96,22 +96,22 @@ class Replies:
         """Show a job's progress until it ends, then answer it."""
         if job.reply_to is None:
             return
-        posting = Posting(self._bot, job, message_id=message_id)
+        posting = Delivery(self._bot, job, message_id=message_id)
         use_locale(posting.address.locale)
         with self._followed(job), self._shown_in(posting.address.message_id, job):
             await self.waiting(self._until_ended(job, posting))
-            self._bot.owners.hear(job.error)
+            self._bot.owner_alerts.notify_unavailable(job.error)
             if job.id not in self._unwanted:
                 await self._deliver(posting, self._answer_to(job))
             self._unwanted.discard(job.id)
-            self._bot.engine.answered(job)
+            self._bot.engine.mark_answered(job)
 
-    async def _deliver(self, posting: Posting, answer: Answer) -> None:
+    async def _deliver(self, posting: Delivery, answer: Answer) -> None:
         """Post an answer, again and again while Discord has trouble; when the bot stops, the next start posts it."""
         for wait_s in itertools.chain(_POST_AGAIN_AFTER_S, itertools.repeat(_POST_AGAIN_AFTER_S[-1])):
             try:
                 return await posting.answer(answer)
-            except TROUBLE as error:
+            except NETWORK_ERRORS as error:
                 log.warning("an answer can't be posted now, trying again in %d s: %s", wait_s, error)
             await asyncio.sleep(wait_s)
         return None
@@ -166,7 +166,7 @@ class Replies:
     ) -> Request:
         """Build a request, no more than some at a time: none of them counts as a job yet."""
         try:
-            self._bot.engine.admission.check_count(requester(interaction))
+            self._bot.engine.admission.check_count(requester_of(interaction))
         except UserError:
             building.close()
             raise
@@ -179,10 +179,10 @@ class Replies:
     async def _submit(
         self, interaction: discord.Interaction[Any], task: str, request: Request, *, private: bool
     ) -> Job:
-        address = Address.of(interaction, private=private)
-        return await self._bot.engine.submit(task, request, requester(interaction), reply_to=address.dump())
+        address = ReplyAddress.of(interaction, private=private)
+        return await self._bot.engine.submit(task, request, requester_of(interaction), reply_to=address.dump())
 
-    async def _until_ended(self, job: Job, posting: Posting) -> None:
+    async def _until_ended(self, job: Job, posting: Delivery) -> None:
         if not await show_progress(job, posting, lambda: job.id not in self._unwanted):
             self.withdraw([job])
             await job.finished.wait()
@@ -210,7 +210,7 @@ class Replies:
         if job.result is not None:
             return self._renderers.get(job.task, _not_offered)(job.request, job.result)
         if isinstance(job.error, UserError):
-            return Answer(text=cut(plain(str(job.error)), MOST_CHARS))
+            return Answer(text=cut(escape(str(job.error)), MOST_CHARS))
         return Answer(text=unexpected(job.error or RuntimeError(f"job {job.id} has no result")))
 
     def _forget(self, task: asyncio.Task[None]) -> None:

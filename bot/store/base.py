@@ -23,22 +23,22 @@ class Store(Protocol):
     def save(self, job: Job) -> None:
         """Write a job's state soon, in order with all other writes."""
 
-    def readdress(self, job: Job) -> None:
+    def update_address(self, job: Job) -> None:
         """Write soon where a job's answer goes."""
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Return when everything until now is durable, however long that takes."""
 
-    def answered(self, job: Job) -> None:
+    def mark_answered(self, job: Job) -> None:
         """Note that a job was answered, and forget its request and result."""
 
     async def unanswered(self) -> list[Job]:
         """Return every job that nobody was answered for, oldest first."""
 
-    async def value(self, key: str) -> Any:
+    async def get_value(self, key: str) -> Any:
         """Return a value that was kept, or None."""
 
-    def keep(self, key: str, value: Any) -> None:
+    def set_value(self, key: str, get_value: Any) -> None:
         """Keep a JSON value soon."""
 
 
@@ -60,23 +60,23 @@ class NoStore:
     def save(self, job: Job) -> None:
         """Do nothing."""
 
-    def readdress(self, job: Job) -> None:
+    def update_address(self, job: Job) -> None:
         """Do nothing."""
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Do nothing."""
 
-    def answered(self, job: Job) -> None:
+    def mark_answered(self, job: Job) -> None:
         """Do nothing."""
 
     async def unanswered(self) -> list[Job]:
         """Return no jobs."""
         return []
 
-    async def value(self, key: str) -> Any:
+    async def get_value(self, key: str) -> Any:
         """Return a value that was kept in this process, or None."""
         return json.loads(self._values.get(key, "null"))
 
-    def keep(self, key: str, value: Any) -> None:
+    def set_value(self, key: str, get_value: Any) -> None:
         """Keep a JSON value as long as this process lives."""
-        self._values[key] = json.dumps(value)
+        self._values[key] = json.dumps(get_value)

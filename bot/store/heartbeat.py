@@ -15,6 +15,6 @@ _STALE_S = 4 * HEARTBEAT_S
 
 async def is_connected(store: SqlStore) -> bool:
     """Say whether a bot that uses this store was connected a moment ago; raise UserError if it can't be asked."""
-    if await store.look() != "current":
+    if await store.schema_state() != "current":
         return False
-    return time.time() - (await store.value(HEARTBEAT) or 0.0) < _STALE_S
+    return time.time() - (await store.get_value(HEARTBEAT) or 0.0) < _STALE_S

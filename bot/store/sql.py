@@ -29,9 +29,9 @@ _DAY_S = 86_400
 _SWEEP_EVERY_S = _DAY_S
 _NO_TEXT = "There are characters in this that are no text (half of a pair). Remove them and try again."
 _INSERT = sa.insert(jobs)
-_UPDATE = sa.update(jobs).where(jobs.c.id == sa.bindparam("job_id"), jobs.c.answered.is_(False))
+_UPDATE = sa.update(jobs).where(jobs.c.id == sa.bindparam("job_id"), jobs.c.mark_answered.is_(False))
 _DELETE = sa.delete(jobs).where(jobs.c.id == sa.bindparam("job_id"))
-_SWEEP = sa.delete(jobs).where(jobs.c.answered, jobs.c.created_at < sa.bindparam("before"))
+_SWEEP = sa.delete(jobs).where(jobs.c.mark_answered, jobs.c.created_at < sa.bindparam("before"))
 _KEEP = sa.insert(values)
 _KEEP_NOT = sa.delete(values).where(values.c.key == sa.bindparam("kept"))
 
@@ -65,7 +65,7 @@ class SqlStore:
         await self._writer.close()
         await self._engine.dispose()
 
-    async def look(self) -> Literal["new", "old", "current"]:
+    async def schema_state(self) -> Literal["new", "old", "current"]:
         """Say what the next start finds, without changing anything; raise UserError when it would fail."""
         path = sqlite_file(self._engine.url)
         if path is not None and not path.exists():
@@ -108,35 +108,35 @@ class SqlStore:
         else:
             self._writer.soon_made(lambda: [(_UPDATE, row | _outcome(job))])
 
-    def readdress(self, job: Job) -> None:
+    def update_address(self, job: Job) -> None:
         """Write soon where a job's answer goes."""
         self._writer.soon((_UPDATE, {"job_id": job.id, "reply_to": _address(job)}))
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Return when everything until now is durable, however long that takes."""
-        await self._writer.settle()
+        await self._writer.flush()
 
-    def answered(self, job: Job) -> None:
+    def mark_answered(self, job: Job) -> None:
         """Note that a job was answered, and forget its request and result."""
         row = {"job_id": job.id, "answered": True, "request": None, "result": None, "reply_to": None}
         self._writer.soon((_UPDATE, row))
 
     async def unanswered(self) -> list[Job]:
         """Return every job that nobody was answered for, oldest first."""
-        query = sa.select(jobs).where(jobs.c.answered.is_(False)).order_by(jobs.c.number)
+        query = sa.select(jobs).where(jobs.c.mark_answered.is_(False)).order_by(jobs.c.number)
         async with self._connected("read") as connection:
             rows = (await connection.execute(query)).mappings().all()
         return [job for job in map(read_job, rows) if job is not None]
 
-    async def value(self, key: str) -> Any:
+    async def get_value(self, key: str) -> Any:
         """Return a value that was kept, or None."""
         async with self._connected("read") as connection:
-            text = await connection.scalar(sa.select(values.c.value).where(values.c.key == key))
+            text = await connection.scalar(sa.select(values.c.get_value).where(values.c.key == key))
         return None if text is None else json.loads(text)
 
-    def keep(self, key: str, value: Any) -> None:
+    def set_value(self, key: str, get_value: Any) -> None:
         """Keep a JSON value soon."""
-        text = json.dumps(value)
+        text = json.dumps(get_value)
         self._writer.soon((_KEEP_NOT, {"kept": key}), (_KEEP, {"key": key, "value": text}))
 
     def _sweep(self) -> None:

@@ -108,7 +108,7 @@ class Writer:
         """Write what `make` returns when it is its turn."""
         self._put(Write(make=make))
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Return when everything until now is durable, however long that takes."""
         done = _future()
         self._put(Write(done=done))

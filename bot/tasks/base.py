@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from bot.errors import OutOfMemory, UserError
-from bot.hub.model_filter import ANYTHING, Accepts
+from bot.hub.model_filter import ANYTHING, ModelFilter
 
 if TYPE_CHECKING:
     from bot.hub.resolve import ModelFiles
@@ -28,7 +28,7 @@ class Request:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _AS_JSON
 
-    gives_way: ClassVar[bool] = False
+    preemptible: ClassVar[bool] = False
     """Whether a running job of this kind lets short ones run between its steps."""
 
     model: str
@@ -54,17 +54,17 @@ class Request:
         return 1
 
     @property
-    def cost_keys(self) -> tuple[str, ...]:
+    def timing_keys(self) -> tuple[str, ...]:
         """Name what the seconds per unit of `work` are averaged over, the closest description first."""
         return (self.model,)
 
     @property
     def work(self) -> float:
-        """Return the amount of work in units that take about equal time under one of the `cost_keys`."""
+        """Return the amount of work in units that take about equal time under one of the `timing_keys`."""
         return float(self.size * self.rows)
 
     @property
-    def held_bytes(self) -> int:
+    def input_bytes(self) -> int:
         """Return how much memory what was given takes while the job waits; texts count as nothing."""
         return 0
 
@@ -103,17 +103,17 @@ class Context(Protocol):
     device: Device
 
     def load(
-        self, reference: str, loader: Callable[[ModelFiles, Device], Model], accepts: Accepts | None = None
+        self, reference: str, loader: Callable[[ModelFiles, Device], Model], model_filter: ModelFilter | None = None
     ) -> Model:
         """Return the model of `reference`, loaded by `loader` if it isn't in memory; raise ModelUnavailable.
 
-        `accepts` says what it may be; None: what the pipeline accepts.
+        `model_filter` says what it may be; None: what the pipeline accepts.
         """
 
-    def prepared(
+    def preprocessed(
         self, loader: Callable[[ModelFiles, Device], Any]
     ) -> tuple[dict[int, Any], dict[int, Result | Exception]]:
-        """Return what `prepare` made of each request, and the UserErrors of those that can't be answered.
+        """Return what `preprocess` made of each request, and the UserErrors of those that can't be answered.
 
         What wasn't made ahead of time is made now, with models loaded by `loader`.
         """
@@ -127,7 +127,7 @@ class Context(Protocol):
         They become the answers when the worker dies before it yields others, or takes long.
         """
 
-    def give_way(self) -> float:
+    def yield_to_short_jobs(self) -> float:
         """Let short jobs run that wait for this device; return the seconds that they took.
 
         Pipelines whose requests give way call it at every step.
@@ -140,7 +140,7 @@ class Context(Protocol):
 class Pipeline(ABC):
     """Run batches of one task's requests."""
 
-    accepts: ClassVar[Accepts] = ANYTHING
+    model_filter: ClassVar[ModelFilter] = ANYTHING
     """What models it can use; asked before a model's weights are fetched."""
 
     @abstractmethod
@@ -151,7 +151,7 @@ class Pipeline(ABC):
         yet, and the worker then tries them one by one.
         """
 
-    def prepare(self, request: Any, loaded: Loaded) -> Any:  # noqa: ARG002
+    def preprocess(self, request: Any, loaded: Loaded) -> Any:  # noqa: ARG002
         """Return what `run` needs of a request besides the model: tokens, pixels; None while the model isn't loaded.
 
         It is called while the device works on other jobs, in another thread, and again by `run` for those that came

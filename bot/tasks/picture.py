@@ -33,7 +33,7 @@ class PictureRequest(Request):
             raise BadInput("This file is empty.")
 
     @property
-    def held_bytes(self) -> int:
+    def input_bytes(self) -> int:
         """Return the size of the file."""
         return len(self.image)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from bot.hub.model_filter import ADAPTERS, Accepts
+from bot.hub.model_filter import ADAPTERS, ModelFilter
 from bot.tasks.base import Pipeline, Request, Result
 from bot.tasks.classify.pipeline import ClassifyRequest, ClassifyResult, ClassifySettings
 from bot.tasks.describe.pipeline import DescribeRequest, DescribeResult, DescribeSettings
@@ -41,9 +41,9 @@ class Task:
         return cast("Pipeline", self._pipeline_type()(settings, **others))
 
     @property
-    def accepts(self) -> Accepts:
+    def model_filter(self) -> ModelFilter:
         """Return what models the task can use."""
-        return cast("type[Pipeline]", self._pipeline_type()).accepts
+        return cast("type[Pipeline]", self._pipeline_type()).model_filter
 
     def _pipeline_type(self) -> Any:
         module, _, name = self.pipeline.partition(":")
@@ -92,8 +92,8 @@ _ALL = (
 TASKS: Mapping[str, Task] = {task.name: task for task in _ALL}
 
 
-def configured(tasks: Mapping[str, TaskSettings]) -> Iterator[tuple[str, str, Accepts]]:
+def configured(tasks: Mapping[str, TaskSettings]) -> Iterator[tuple[str, str, ModelFilter]]:
     """Yield the task and reference of all that is configured, and what it may be: models, then their adapters."""
     for name, settings in tasks.items():
-        yield from ((name, reference, TASKS[name].accepts) for reference in settings.references)
+        yield from ((name, reference, TASKS[name].model_filter) for reference in settings.references)
         yield from ((name, reference, ADAPTERS) for reference in settings.adapters.values())

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from bot.errors import BadInput, some
+from bot.errors import BadInput, join_names
 from bot.hub.reference import HOW_TO_WRITE, parse_reference
 
 
@@ -83,5 +83,5 @@ class ModelSettings(TaskSettings):
         for reference in self.references:
             if name in (reference, parse_reference(reference).short_name):
                 return reference
-        known = some(parse_reference(r).short_name for r in self.references)
+        known = join_names(parse_reference(r).short_name for r in self.references)
         raise BadInput("There is no model “{name}” here. Choose one of: {known}.", name=name[:100], known=known)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import discord
 
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.ui.markdown import cut
 
 _MOST_CHARS = 1_700

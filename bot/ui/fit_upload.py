@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 import discord
 
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.ui.answer import Answer, File
 
 REQUEST_LIMIT_BYTES = 25 * 1024 * 1024

@@ -31,7 +31,7 @@ def cut(text: str, chars: int) -> str:
     return text if len(text) <= chars else text[: chars - 1].rstrip() + "…"
 
 
-def plain(text: str) -> str:
+def escape(text: str) -> str:
     """Return a text with everything escaped that Discord would format, link or turn into a mention.
 
     `discord.utils.escape_markdown` misses the second of two masked links in a line, and everything in `<…>`.
@@ -40,9 +40,9 @@ def plain(text: str) -> str:
     return discord.utils.escape_mentions(escaped)
 
 
-def with_links(text: str) -> str:
-    """Return a text as `plain` does, but with its addresses, custom emoji and times as they are, to follow and see."""
-    return "".join(part if n % 2 else plain(part) for n, part in enumerate(_HARMLESS.split(text)))
+def escape_keeping_links(text: str) -> str:
+    """Return a text as `escape` does, but with its addresses, custom emoji and times as they are, to follow and see."""
+    return "".join(part if n % 2 else escape(part) for n, part in enumerate(_HARMLESS.split(text)))
 
 
 def has_spoiler(text: str) -> bool:
@@ -50,15 +50,16 @@ def has_spoiler(text: str) -> bool:
     return _SPOILER.search(text) is not None
 
 
-def hide(text: str) -> str:
-    """Return a text as `with_links` does, hidden as a whole until a reader wants to see it."""
-    return f"||{with_links(text.replace('||', ''))} ||"  # the space keeps a sign at the end from being one of the marks
+def spoiler(text: str) -> str:
+    """Return a text as `escape_keeping_links` does, hidden as a whole until a reader wants to see it."""
+    # The space before the bars keeps a sign at the text's end from being read as a part of them.
+    return f"||{escape_keeping_links(text.replace('||', ''))} ||"
 
 
 def quote(text: str, chars: int = QUOTE_CHARS) -> str:
     """Return somebody's text as one quoted line, cut to `chars` characters; hidden if a part of it was."""
     line = cut(" ".join(text.split()), chars)
-    return "> " + (hide(line) if has_spoiler(text) else with_links(line))
+    return "> " + (spoiler(line) if has_spoiler(text) else escape_keeping_links(line))
 
 
 def bar(share: float) -> str:
@@ -76,4 +77,4 @@ def steps_bar(step: int, steps: int) -> str:
 
 def score_line(label: str, score: float) -> str:
     """Return one label with its bar and share."""
-    return f"`{bar(score)}` `{score:>6.1%}` {plain(cut(label, 80))}"
+    return f"`{bar(score)}` `{score:>6.1%}` {escape(cut(label, 80))}"

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from bot.cpu.choice import measuring
-from bot.errors import ModelUnavailable, UserError, brief
+from bot.errors import ModelUnavailable, UserError, one_line
 from bot.hub.resolve import ModelFiles
 from bot.machine.device import Device, is_out_of_memory
 from bot.machine.gc_control import no_collection
@@ -87,6 +87,6 @@ def _unloadable(files: ModelFiles, error: Exception) -> ModelUnavailable:
         "The model {model} can't be loaded for this.",
         model=files.shown,
         reference=files.reference.text,
-        hint=f"{files.reference.text}: {brief(error)}",
+        hint=f"{files.reference.text}: {one_line(error)}",
         reason=type(error).__name__,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bot.errors import JobCancelled, ModelUnavailable, UserError
-from bot.hub.model_filter import Accepts
+from bot.hub.model_filter import ModelFilter
 from bot.machine.device import Device, DeviceBroken, is_out_of_memory
 from bot.tasks.base import Failure, Loaded, Outcome, Pipeline, Request, Result
 from bot.workers.model_cache import ModelCache
@@ -39,10 +39,10 @@ class Line(Protocol):
     def cancelled(self, job_id: str) -> bool:
         """Say whether a job was stopped."""
 
-    def prepared(self, job_id: str) -> Any:
+    def preprocessed(self, job_id: str) -> Any:
         """Return what was made of a job ahead of time, an error perhaps, or None."""
 
-    def give_way(self) -> float:
+    def yield_to_short_jobs(self) -> float:
         """Run the short batches that wait; return the seconds that they took."""
 
 
@@ -159,7 +159,7 @@ class BatchContext:
         self._clock = clock
 
     def load(
-        self, reference: str, loader: Callable[[ModelFiles, Device], Model], accepts: Accepts | None = None
+        self, reference: str, loader: Callable[[ModelFiles, Device], Model], model_filter: ModelFilter | None = None
     ) -> Model:
         """Return a model, loaded if it isn't in memory; raise ModelUnavailable."""
         if self._cache.peek(reference) is None:
@@ -168,22 +168,22 @@ class BatchContext:
             reference,
             loader,
             lambda done, total: self._hear(reference, done, total),
-            accepts or self._pipeline.accepts,
-            self.give_way,
+            model_filter or self._pipeline.model_filter,
+            self.yield_to_short_jobs,
         )
         self._line.send(Started())
         return model
 
-    def prepared(
+    def preprocessed(
         self, loader: Callable[[ModelFiles, Device], Any]
     ) -> tuple[dict[int, Any], dict[int, Result | Exception]]:
         """Return what was made of each request, ahead of time or now, and the errors of the others."""
         ready: dict[int, Any] = {}
         errors: dict[int, Result | Exception] = {}
         for index, item in enumerate(self._items):
-            made = self._line.prepared(item.job_id)
+            made = self._line.preprocessed(item.job_id)
             if made is None:
-                made = prepare(self._pipeline, _request(item), lambda reference: self.load(reference, loader))
+                made = preprocess(self._pipeline, _request(item), lambda reference: self.load(reference, loader))
             (errors if isinstance(made, UserError) else ready)[index] = made
         return ready, errors
 
@@ -197,9 +197,9 @@ class BatchContext:
         drafts = zip(items, results.values(), _shares(self._clock.lap_s, items), strict=True)
         self._line.send(*(Drafted(item.job_id, result, share) for item, result, share in drafts))
 
-    def give_way(self) -> float:
+    def yield_to_short_jobs(self) -> float:
         """Let short jobs run that wait for this device; return the seconds that they took."""
-        seconds = self._line.give_way()
+        seconds = self._line.yield_to_short_jobs()
         self._clock.away_s += seconds
         return seconds
 
@@ -214,10 +214,10 @@ class BatchContext:
         self._line.send(Loading(reference, done / total if done < total else None))
 
 
-def prepare(pipeline: Pipeline, request: Request, loaded: Loaded) -> Any:
+def preprocess(pipeline: Pipeline, request: Request, loaded: Loaded) -> Any:
     """Return what a pipeline makes of a request, or the UserError that says why it can't be answered."""
     try:
-        return pipeline.prepare(request, loaded)
+        return pipeline.preprocess(request, loaded)
     except ModelUnavailable:
         raise
     except UserError as error:

@@ -28,7 +28,7 @@ class DeviceHandle(Protocol):
         """Say whether a batch can be run now; not so after a death, until there is another worker."""
 
     @property
-    def in_doubt(self) -> bool:
+    def unproven(self) -> bool:
         """Say whether the last worker died before its device was open, and none has opened it since.
 
         Such a device is available all the same, for when there is no other.
@@ -42,7 +42,7 @@ class DeviceHandle(Protocol):
     def budget_bytes(self) -> int | None:
         """Return what the loaded models may take together; None while the device wasn't opened."""
 
-    def prepare(self, task: str, item: BatchItem) -> None:
+    def prefetch(self, task: str, item: BatchItem) -> None:
         """Get a job ready that will run soon, while the device works on others."""
 
     def forget(self, job_id: str) -> None:

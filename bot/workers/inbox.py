@@ -11,9 +11,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from bot.tasks.base import Pipeline, Request
-from bot.workers.batch_runner import prepare
+from bot.workers.batch_runner import preprocess
 from bot.workers.model_cache import ModelCache
-from bot.workers.protocol import Batch, BatchItem, Cancel, Forget, Prepare, Run, Stop
+from bot.workers.protocol import Batch, BatchItem, Cancel, Forget, Prefetch, Run, Stop
 
 log = logging.getLogger(__name__)
 
@@ -21,19 +21,19 @@ log = logging.getLogger(__name__)
 class Inbox:
     """Sort what the parent sends, in a thread of its own.
 
-    `runs` are the batches to run, `cancelled` the jobs that were stopped, `prepared` what was made of others ahead of
-    time.
+    `runs` are the batches to run, `cancelled` the jobs that were stopped, `preprocessed` the inputs that were made
+    ahead of their turn.
     """
 
     def __init__(self, connection: Connection, *, on_orphaned: Callable[[], object]) -> None:
         self.runs: queue.SimpleQueue[Run | Stop] = queue.SimpleQueue()
         self.cancelled: set[str] = set()
-        self.prepared: dict[str, Any] = {}
+        self.preprocessed: dict[str, Any] = {}
         self._connection = connection
         self._on_orphaned = on_orphaned
         self._sending = threading.Lock()
         self._requests: dict[str, Request] = {}
-        self._preparing: queue.SimpleQueue[Prepare] = queue.SimpleQueue()
+        self._preparing: queue.SimpleQueue[Prefetch] = queue.SimpleQueue()
 
     def listen(self) -> None:
         """Sort messages until the parent goes away."""
@@ -49,7 +49,7 @@ class Inbox:
         with self._sending:
             self._connection.send(message)
 
-    def prepare(self, pipeline_of: Callable[[str], Pipeline], cache: ModelCache) -> None:
+    def preprocess(self, pipeline_of: Callable[[str], Pipeline], cache: ModelCache) -> None:
         """Get jobs ready, one after another, as long as the process lives."""
         while True:
             self._prepare(self._preparing.get(), pipeline_of, cache)
@@ -62,12 +62,12 @@ class Inbox:
         """Drop everything about jobs that ended, or run elsewhere."""
         for job_id in job_ids:
             self.cancelled.discard(job_id)
-            self.prepared.pop(job_id, None)
+            self.preprocessed.pop(job_id, None)
             self._requests.pop(job_id, None)
 
-    def _sort(self, message: Run | Prepare | Cancel | Forget | Stop) -> None:
+    def _sort(self, message: Run | Prefetch | Cancel | Forget | Stop) -> None:
         match message:
-            case Prepare(_, BatchItem(job_id, Request() as request)):
+            case Prefetch(_, BatchItem(job_id, Request() as request)):
                 self._requests[job_id] = request
                 self._preparing.put(message)
             case Cancel(job_id):
@@ -77,18 +77,18 @@ class Inbox:
             case Run() | Stop():
                 self.runs.put(message)
 
-    def _prepare(self, message: Prepare, pipeline_of: Callable[[str], Pipeline], cache: ModelCache) -> None:
+    def _prepare(self, message: Prefetch, pipeline_of: Callable[[str], Pipeline], cache: ModelCache) -> None:
         job_id = message.item.job_id
         request = self._requests.get(job_id)
         if request is None:
             return
         try:
-            made = prepare(pipeline_of(message.task), request, cache.peek)
+            made = preprocess(pipeline_of(message.task), request, cache.peek)
         except Exception:  # the batch meets it again, and says so where it can be answered
             log.debug("job %s can't be prepared", job_id, exc_info=True)
             return
         if made is not None and job_id in self._requests:
-            self.prepared[job_id] = made
+            self.preprocessed[job_id] = made
 
     def _completed(self, item: BatchItem) -> BatchItem:
         return item if item.request is not None else replace(item, request=self._requests.get(item.job_id))

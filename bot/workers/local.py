@@ -59,13 +59,13 @@ class LocalDevice:
     """Drive one worker process, and start another one when it dies, later each time it dies young.
 
     It isn't `available` from a death until the next worker has opened the device; `on_available` is called then. While
-    it is `in_doubt` that this will ever be, it is available as soon as there is a worker.
+    it is `unproven` that this will ever be, it is available as soon as there is a worker.
     """
 
     def __init__(self, options: WorkerOptions, *, name: str, job_timeout_s: float) -> None:
         self.name = name
         self.available = True
-        self.in_doubt = False
+        self.unproven = False
         self.on_available: Callable[[], None] = lambda: None
         self._options = options
         self._job_timeout_s = job_timeout_s
@@ -89,8 +89,8 @@ class LocalDevice:
     @property
     def budget_bytes(self) -> int | None:
         """Return what the loaded models may take together; None while the worker hasn't said so."""
-        hello = self._worker.hello if self._worker else None
-        return hello.budget_bytes if hello else None
+        ready = self._worker.ready if self._worker else None
+        return ready.budget_bytes if ready else None
 
     def start(self) -> WorkerProcess:
         """Spawn the worker process."""
@@ -108,10 +108,10 @@ class LocalDevice:
                 self._drafts.settle(item.job_id)
             raise
 
-    def prepare(self, task: str, item: BatchItem) -> None:
+    def prefetch(self, task: str, item: BatchItem) -> None:
         """Get a job ready that will run soon; nothing to do while no worker lives."""
         if self._worker is not None and not self._worker.dead.is_set():
-            self._worker.prepare(task, item)
+            self._worker.prefetch(task, item)
 
     def forget(self, job_id: str) -> None:
         """Drop what was got ready for a job that won't run here."""
@@ -135,7 +135,7 @@ class LocalDevice:
             await self._worker.stop(_STOP_GRACE_S)
 
     def _on_open(self) -> None:
-        self.in_doubt = False
+        self.unproven = False
         self._be_available()
 
     def _be_available(self) -> None:
@@ -145,7 +145,7 @@ class LocalDevice:
     def _on_death(self) -> None:
         if self._worker is None or self._closing:
             return
-        self.available, self.in_doubt = False, self._worker.hello is None
+        self.available, self.unproven = False, self._worker.ready is None
         self._reviving = asyncio.create_task(self._revive(self._worker))
 
     async def _revive(self, worker: WorkerProcess) -> None:
@@ -155,7 +155,7 @@ class LocalDevice:
         self._backoff_s = self._longer_s() if young else 0.0
         await asyncio.sleep(self._backoff_s)
         await self._start_at_last()
-        if self.in_doubt:
+        if self.unproven:
             self._be_available()
 
     async def _start_at_last(self) -> None:
@@ -184,7 +184,7 @@ class LocalDevice:
     async def _watch(self, worker: WorkerProcess, flight: Flight) -> BatchReport:
         """Wait for the report; end a worker that says nothing of the batch for too long."""
         while True:
-            limit_s = self._job_timeout_s if worker.hello else float("inf")
+            limit_s = self._job_timeout_s if worker.ready else float("inf")
             timeout_s = min(max(limit_s - flight.silent_s, 0.01), _LOOK_AGAIN_S)
             done, _ = await asyncio.wait([flight.report], timeout=timeout_s)
             if not done and flight.silent_s >= limit_s:

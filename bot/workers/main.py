@@ -30,7 +30,7 @@ from bot.tasks.settings import TaskSettings
 from bot.workers.batch_runner import BatchRun
 from bot.workers.inbox import Inbox
 from bot.workers.model_cache import ModelCache
-from bot.workers.protocol import Event, Hello, Run, Stop, Unloaded
+from bot.workers.protocol import Event, Ready, Run, Stop, Unloaded
 
 log = logging.getLogger(__name__)
 _IDLE_CHECK_S = 15.0
@@ -76,7 +76,7 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
     )
     worker = Worker(inbox, cache, options)
     _prepare_beside(worker, inbox, cache)
-    inbox.send(Hello(os.getpid(), budget_bytes))
+    inbox.send(Ready(os.getpid(), budget_bytes))
     worker.serve()
     os._exit(0)  # nothing is left to do, and tearing torch down takes a while
 
@@ -107,7 +107,7 @@ class Worker:
                 return
             self._run(message)
 
-    def give_way(self) -> float:
+    def yield_to_short_jobs(self) -> float:
         """Run the batches that came meanwhile; return the seconds that they took, and that a measurement needed."""
         started = time.monotonic()
         wait_for_measuring()
@@ -159,25 +159,25 @@ class BatchLine:
         """Say whether a job was stopped."""
         return job_id in self._inbox.cancelled
 
-    def prepared(self, job_id: str) -> Any:
+    def preprocessed(self, job_id: str) -> Any:
         """Return what was made of a job ahead of time, an error perhaps, or None."""
-        return self._inbox.prepared.get(job_id)
+        return self._inbox.preprocessed.get(job_id)
 
-    def give_way(self) -> float:
+    def yield_to_short_jobs(self) -> float:
         """Run the short batches that wait; return the seconds that they took."""
-        return self._worker.give_way()
+        return self._worker.yield_to_short_jobs()
 
 
 def _prepare_beside(worker: Worker, inbox: Inbox, cache: ModelCache) -> None:
     """Start the thread that gets jobs ready, before anything computes."""
     is_alone = threading.Event()
 
-    def prepare() -> None:
+    def preprocess() -> None:
         compute_alone()
         is_alone.set()
-        inbox.prepare(worker.pipeline, cache)
+        inbox.preprocess(worker.pipeline, cache)
 
-    threading.Thread(target=prepare, name="prepare", daemon=True).start()
+    threading.Thread(target=preprocess, name="prepare", daemon=True).start()
     is_alone.wait()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.hub.download.process import OnFetch
-from bot.hub.model_filter import ANYTHING, Accepts
+from bot.hub.model_filter import ANYTHING, ModelFilter
 from bot.hub.resolve import ModelFiles, find_model
 from bot.hub.retry_later import MissingModels
 from bot.machine.device import Device
@@ -79,7 +79,7 @@ class ModelCache:
         reference: str,
         loader: Loader,
         on_fetch: OnFetch = lambda _done, _total: None,
-        accepts: Accepts = ANYTHING,
+        model_filter: ModelFilter = ANYTHING,
         meanwhile: Meanwhile = lambda: 0.0,
     ) -> Any:
         """Return the model of `reference`; raise ModelUnavailable when it can't be found, used or loaded.
@@ -89,7 +89,7 @@ class ModelCache:
         entry = self._entries.get(reference)
         if entry is None:
             with self._missing.asked_seldom(reference):
-                entry = self._load(reference, loader, on_fetch, accepts, meanwhile)
+                entry = self._load(reference, loader, on_fetch, model_filter, meanwhile)
         self._use(reference)
         self._entries.move_to_end(reference)
         entry.used_at = time.monotonic()
@@ -114,10 +114,10 @@ class ModelCache:
         return bool(idle)
 
     def _load(
-        self, reference: str, loader: Loader, on_fetch: OnFetch, accepts: Accepts, meanwhile: Meanwhile
+        self, reference: str, loader: Loader, on_fetch: OnFetch, model_filter: ModelFilter, meanwhile: Meanwhile
     ) -> _Entry:
         aside = Aside(meanwhile)
-        files: ModelFiles = aside.do(lambda: find_model(reference, on_fetch, accepts, self._trusted))
+        files: ModelFiles = aside.do(lambda: find_model(reference, on_fetch, model_filter, self._trusted))
         self._make_room(files.size_bytes)
         model = aside.do(lambda: load(files, loader, self._device))
         entry = _Entry(model, measured_bytes(model) or files.size_bytes, time.monotonic())

@@ -14,7 +14,7 @@ from bot.tasks.base import Outcome, Request, Result
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """Name one job of a batch to the worker. The request is left out when it was sent before, by `Prepare`."""
+    """Name one job of a batch to the worker. The request is left out when it was sent before, by `Prefetch`."""
 
     job_id: str
     request: Request | None
@@ -29,7 +29,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepare:
+class Prefetch:
     """Ask the worker to get a job ready that will run soon, while its device works on others."""
 
     task: str
@@ -64,7 +64,7 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Hello:
+class Ready:
     """Tell that the worker's device is open, and what its models may take together."""
 
     pid: int

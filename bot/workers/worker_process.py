@@ -25,8 +25,8 @@ from bot.workers.protocol import (
     Cancel,
     Event,
     Forget,
-    Hello,
-    Prepare,
+    Prefetch,
+    Ready,
     Run,
     Stop,
     Unloaded,
@@ -35,7 +35,7 @@ from bot.workers.protocol import (
 log = logging.getLogger(__name__)
 _JOIN_S = 2.0
 _spawn = multiprocessing.get_context("spawn")
-_Message = Run | Prepare | Forget | Cancel | Stop
+_Message = Run | Prefetch | Forget | Cancel | Stop
 _Outbox = queue.SimpleQueue[Sequence[_Message] | None]
 
 
@@ -43,7 +43,7 @@ class WorkerProcess:
     """Spawn a worker process and exchange messages with it.
 
     One thread sends, since a pipe whose reader hangs blocks; one listens. `dead` is set when the process is gone, or
-    given up; then `on_death` is called. `hello` is what it said when its device was open; then `on_open` is called.
+    given up; then `on_death` is called. `ready` is what it said when its device was open; then `on_open` is called.
     `loaded` are the models in its memory, with their bytes; `ahead` the jobs whose requests it has already.
     """
 
@@ -60,7 +60,7 @@ class WorkerProcess:
         self.opened_or_dead = asyncio.Event()
         self._on_open = on_open
         self._on_death = on_death
-        self.hello: Hello | None = None
+        self.ready: Ready | None = None
         self.loaded: Mapping[str, int] = {}
         self.ahead: set[str] = set()
         self.born_at = time.monotonic()
@@ -80,11 +80,11 @@ class WorkerProcess:
             self._put(Run(number, self._without_known(batch)))
         return flight
 
-    def prepare(self, task: str, item: BatchItem) -> None:
+    def prefetch(self, task: str, item: BatchItem) -> None:
         """Send a job ahead, so that it is ready when its turn comes."""
         if item.job_id not in self.ahead:
             self.ahead.add(item.job_id)
-            self._put(Prepare(task, item))
+            self._put(Prefetch(task, item))
 
     def forget(self, job_id: str) -> None:
         """Take back a job that was sent ahead."""
@@ -111,7 +111,7 @@ class WorkerProcess:
 
     async def stop(self, grace_s: float) -> None:
         """Ask the process to end, then make it. One that computes, or hasn't opened its device, isn't waited for."""
-        if self.hello and not self._flights:
+        if self.ready and not self._flights:
             self._put(Stop())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.dead.wait(), grace_s)
@@ -147,8 +147,8 @@ class WorkerProcess:
             self.give_up()
         elif self.dead.is_set():
             return
-        elif isinstance(message, Hello):
-            self.hello = message
+        elif isinstance(message, Ready):
+            self.ready = message
             self.opened_or_dead.set()
             self._flights.heard()
             self._on_open()
@@ -163,7 +163,7 @@ class WorkerProcess:
         self._flights.hear(number, events)
 
     def _death(self) -> WorkerDied:
-        return WorkerDied(started=self.hello is not None)
+        return WorkerDied(started=self.ready is not None)
 
 
 def _send(connection: Connection, outbox: _Outbox) -> None:

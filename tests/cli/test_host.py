@@ -138,7 +138,7 @@ def _beat(folder: Path, at: float) -> None:
     async def beat() -> None:
         store = SqlStore(f"sqlite+aiosqlite:///{folder}/hubcord.db")
         await store.open()
-        store.keep(HEARTBEAT, at)
+        store.set_value(HEARTBEAT, at)
         await store.close()
 
     asyncio.run(beat())

@@ -36,12 +36,12 @@ async def test_offers_own_jobs_as_they_stand(
     await alice.slash(channel, "imagine", prompt="a secret cat")
     device.progress(12, 50)
     await bob.slash(channel, "sentiment", text="a secret word")
-    engine.forecast_now()
+    engine.refresh_etas()
     assert await _offered(alice, channel) == ["/imagine: running, step 12 of 50"]
     assert await _offered(bob, channel) == ["/sentiment: next"]
 
     await alice.slash(channel, "sentiment", text="x")
-    engine.forecast_now()
+    engine.refresh_etas()
     everything, running, waiting = await _offered(alice, channel)
     assert (everything, running) == ("All of yours here (2)", "/imagine: running, step 12 of 50")
     assert waiting in ("/sentiment: next", "/sentiment: 1 ahead")
@@ -56,7 +56,7 @@ async def test_offers_moderators_all_of_the_servers(
     elsewhere = env.create_guild("Dogs")
     carol = elsewhere.add_member(env.create_user("carol"))
     await carol.slash(elsewhere.create_text_channel("general"), "translate", text="x", to="pt")
-    engine.forecast_now()
+    engine.refresh_etas()
     own, others = await _offered(moderator, channel)
     assert own.startswith("/sentiment: ")
     assert others == "/imagine of alice: running"

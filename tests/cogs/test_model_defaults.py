@@ -10,7 +10,7 @@ import pytest
 from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 
 from bot.bot import Bot
-from bot.client.model_defaults import Defaults
+from bot.client.model_defaults import ModelDefaults
 from bot.config import Settings, parse_settings
 from bot.store.base import NoStore
 from bot.tasks.sentiment.pipeline import SentimentRequest
@@ -140,13 +140,13 @@ async def test_defaults_are_remembered(
     third = FakeDevice()
     engine = await lives.again(env, third)
     assert await used(alice, channel, third) == PLAIN
-    await engine.store.settle()
-    kept = await engine.store.value("default models")
+    await engine.store.flush()
+    kept = await engine.store.get_value("default models")
     assert kept == {f"channel {channel.id}": {"classify": "path:models/things"}}
 
 
 async def test_a_server_whose_first_channel_has_its_id(settings: Settings) -> None:
-    defaults = Defaults(NoStore(), settings.tasks)
+    defaults = ModelDefaults(NoStore(), settings.tasks)
     defaults.set(discord.Object(7), "sentiment", "film-reviews")
     elsewhere: Any = SimpleNamespace(channel=None, channel_id=8, guild_id=7)
     inside: Any = SimpleNamespace(channel=None, channel_id=7, guild_id=7)
@@ -157,6 +157,6 @@ async def test_a_server_whose_first_channel_has_its_id(settings: Settings) -> No
 async def test_only_commands_with_a_choice_of_models_are_offered(
     manager: MemberActor, channel: ChannelHandle, bot: Bot
 ) -> None:
-    assert set(bot.defaults.tasks) == {"sentiment", "classify", "imagine"}
+    assert set(bot.model_defaults.tasks) == {"sentiment", "classify", "imagine"}
     refused = await manager.slash(channel, "models default", command="detect", model="x")
     assert private_text(refused) == "There is no command “detect” here whose model can be chosen."

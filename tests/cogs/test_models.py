@@ -12,7 +12,7 @@ from bot.components.model_card import card_embed, section_about
 from bot.components.model_list import ListedAdapter, models_embed
 from bot.config import parse_settings
 from bot.hub.cards import Card
-from bot.hub.weight_info import Weights
+from bot.hub.weight_info import WeightInfo
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import description, embed, message, private_text
 from tests.models.bare_pipelines import BARE, COMMIT, bare_adapter
@@ -223,7 +223,7 @@ def test_long_cards_and_lists_fit() -> None:
     )
     card = Card(
         reference="hf:a/b", name="b" * 500, licence="*" * 500, languages=("de",) * 500, kind="_" * 300, text=text,
-        weights=Weights(1, {"F32": 1_000_000}), base_models=("_" * 500,) * 9, trigger="*" * 5_000,
+        weights=WeightInfo(1, {"F32": 1_000_000}), base_models=("_" * 500,) * 9, trigger="*" * 5_000,
     )  # fmt: skip
     shown = card_embed(card)
     assert len(shown) <= 6_000

@@ -15,7 +15,7 @@ from bot.bot import Bot
 from bot.client.owner_alerts import owners_of
 from bot.engine.engine import Engine
 from bot.errors import ModelUnavailable
-from bot.hub.access import unavailable
+from bot.hub.access import model_unavailable
 from bot.hub.reference import parse_reference
 from bot.tasks.base import Failure
 from tests.fakes.executor import FakeDevice
@@ -39,7 +39,7 @@ def owner(env: Env, bot: Bot) -> UserHandle:
 
 
 def missing(hint: str = GATED, reason: str = "GatedRepoError") -> Failure:
-    return Failure(unavailable(parse_reference(MODEL), hint, reason=reason))
+    return Failure(model_unavailable(parse_reference(MODEL), hint, reason=reason))
 
 
 async def ask(person: MemberActor, channel: ChannelHandle, device: FakeDevice, *failures: Failure) -> None:
@@ -87,7 +87,7 @@ async def test_it_is_remembered_across_restarts(
     assert len(read_by(owner)) == 1
     await ask(alice, channel, second, missing("It has no revision abc.", "RevisionNotFoundError"))
     assert len(read_by(owner)) == 2
-    assert await engine.store.value("told owners") == {MODEL: "RevisionNotFoundError"}
+    assert await engine.store.get_value("told owners") == {MODEL: "RevisionNotFoundError"}
 
 
 async def _again(lives: Lives, env: Env, device: FakeDevice) -> tuple[Engine, Bot]:

@@ -12,9 +12,9 @@ from simcord.results import InteractionResult
 from bot.bot import Bot
 from bot.config import Settings
 from bot.errors import JobCancelled
-from bot.hub.access import unavailable
+from bot.hub.access import model_unavailable
 from bot.hub.download.pulls import Pull
-from bot.hub.model_filter import ADAPTERS, Accepts
+from bot.hub.model_filter import ADAPTERS, ModelFilter
 from bot.hub.reference import parse_reference
 from bot.tasks.registry import TASKS
 from tests.fakes.seen import buttons, edits, embed, message, private_text
@@ -50,8 +50,8 @@ def started(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[Pull]:
     """Return the downloads that were started; the test says how they go."""
     pulls: list[Pull] = []
 
-    def start(pull: Pull, accepts: Accepts, trusted: tuple[str, ...]) -> None:
-        assert (accepts, trusted) == (TASKS["sentiment"].accepts, settings.hub.trusted_torchhub)
+    def start(pull: Pull, model_filter: ModelFilter, trusted: tuple[str, ...]) -> None:
+        assert (model_filter, trusted) == (TASKS["sentiment"].model_filter, settings.hub.trusted_torchhub)
         pulls.append(pull)
 
     monkeypatch.setattr("bot.hub.download.pulls.start_thread", start)
@@ -118,7 +118,7 @@ async def test_the_button_of_the_last_life_tells_what_to_do(
     result = await owner.slash(channel, "models pull")
     started[0].end("org/large@0123456")
     await env.settle()
-    bot.pulls._pulls.clear()
+    bot.downloads._pulls.clear()
     await owner.click(message(result), label="Cancel")
     assert shown(result) == (
         "org/large@0123456 is here.\nThe bot was restarted meanwhile. /models pull goes on from there."
@@ -134,7 +134,7 @@ async def test_all_that_are_missing_one_after_another_and_why_one_is_not_to_be_h
     started[0].end("org/large@0123456")
     await env.settle()
     assert shown(result) == "org/large@0123456 is here.\nhf:org/gated\\_one@main: fetching…"
-    started[1].end(unavailable(parse_reference(GATED), hint))
+    started[1].end(model_unavailable(parse_reference(GATED), hint))
     await env.settle()
     assert shown(result) == (
         "org/large@0123456 is here.\nhf:org/gated\\_one@main: Its licence must be accepted first. "
@@ -182,7 +182,7 @@ async def test_what_happens_now_is_seen_below_many_reasons(
     monkeypatch.setattr(sys.modules["cogs.models"], "is_here", lambda reference: not reference.startswith("hf:org/"))
     result = await owner.slash(channel, "models pull")
     for number in range(8):
-        started[number].end(unavailable(parse_reference(f"hf:org/{number}"), "why " * 100))
+        started[number].end(model_unavailable(parse_reference(f"hf:org/{number}"), "why " * 100))
         await env.settle()
     assert len(shown(result)) == 2000
     assert shown(result).endswith("why \nhf:org/8: fetching…")
@@ -216,9 +216,10 @@ async def test_what_is_missing_is_offered(owner: MemberActor, channel: ChannelHa
 async def test_adapters_are_fetched_too(
     owner: MemberActor, channel: ChannelHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun: list[tuple[str, Accepts]] = []
+    begun: list[tuple[str, ModelFilter]] = []
     monkeypatch.setattr(
-        "bot.hub.download.pulls.start_thread", lambda pull, accepts, _: begun.append((pull.reference, accepts))
+        "bot.hub.download.pulls.start_thread",
+        lambda pull, model_filter, _: begun.append((pull.reference, model_filter)),
     )
     monkeypatch.setattr(sys.modules["cogs.models"], "is_here", lambda reference: reference != "hf:org/pixel@main")
     offered = await owner.autocomplete(channel, "models pull", "model", "")

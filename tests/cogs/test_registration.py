@@ -21,7 +21,7 @@ async def test_everywhere_by_default(env: Env, engine: Engine, bot: Bot) -> None
     paths = [entry.path for entry in env.http_requests if entry.method == "PUT"]
     assert paths == [f"/applications/{bot.application_id}/commands"]
     assert await bot.sync_if_changed() is False
-    engine.store.keep("synced commands", "an older version")
+    engine.store.set_value("synced commands", "an older version")
     with env._bot_scope():
         assert await bot.sync_if_changed() is True
 

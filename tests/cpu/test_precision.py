@@ -103,7 +103,7 @@ def test_pictures_in_every_precision(tmp_path: Path, precision: Precision) -> No
     files = find_model(f"path:{tiny_classifier(tmp_path / 'tiny')}")
     right, found = (load_classifier(files, cpu(p)) for p in ("fp32", precision))
     picture = Image.new("RGB", (40, 30), "red")
-    (expected,), (result,) = (c([c.prepare(picture, 3)]) for c in (right, found))
+    (expected,), (result,) = (c([c.preprocess(picture, 3)]) for c in (right, found))
     assert {x.label: x.score for x in result.labels} == pytest.approx(
         {x.label: x.score for x in expected.labels}, abs=0.01
     )

@@ -9,7 +9,7 @@ import pytest
 from bot.config import parse_settings
 from bot.doctor.machine import check_device, check_disk, check_torch, open_devices
 from bot.hub.cards import Card
-from bot.hub.weight_info import Weights
+from bot.hub.weight_info import WeightInfo
 from bot.machine.device import Device, _gpu_memory_bytes
 
 GIB = 1 << 30
@@ -24,7 +24,9 @@ esac
 
 def card(name: str, gib: float, *, cached: bool = True) -> Card:
     """Return a model with so much of weights in fp16."""
-    return Card(reference=name, name=name, cached=cached, weights=Weights(int(gib * GIB), {"F16": int(gib * GIB / 2)}))
+    return Card(
+        reference=name, name=name, cached=cached, weights=WeightInfo(int(gib * GIB), {"F16": int(gib * GIB / 2)})
+    )
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ class SampleRequest(Request):
 
     length: int = 1
     kind: str = "a"
-    held_bytes: int = 0
+    input_bytes: int = 0
 
     @property
     def batch_key(self) -> Hashable:
@@ -31,7 +31,7 @@ class SampleRequest(Request):
 class LongRequest(SampleRequest):
     """Ask for something that lets short jobs run between its steps."""
 
-    gives_way: ClassVar[bool] = True
+    preemptible: ClassVar[bool] = True
 
 
 def sample_job(
@@ -41,9 +41,11 @@ def sample_job(
     length: int = 1,
     kind: str = "a",
     weight: float = 1.0,
-    gives_way: bool = False,
-    held_bytes: int = 0,
+    preemptible: bool = False,
+    input_bytes: int = 0,
 ) -> Job:
     """Return a job of a person in a guild."""
-    request = (LongRequest if gives_way else SampleRequest)(model="m", length=length, kind=kind, held_bytes=held_bytes)
+    request = (LongRequest if preemptible else SampleRequest)(
+        model="m", length=length, kind=kind, input_bytes=input_bytes
+    )
     return Job(task="sample", request=request, requester=Requester(user_id=user, guild_id=guild, weight=weight))

@@ -83,18 +83,18 @@ def test_a_person_has_a_limit_in_all_guilds_together(limits: dict[str, int], mos
 
 def test_pictures_take_no_more_memory_than_they_may() -> None:
     admission = _full(capacity_mb=2)
-    large = sample_job(held_bytes=2_500_000)
+    large = sample_job(input_bytes=2_500_000)
     admission.check(large)  # alone it is let in, whatever the limit
     admission.hold(large)
     admission.check(sample_job())
-    assert str(_refusal(admission, sample_job(user=2, held_bytes=1))) == (
+    assert str(_refusal(admission, sample_job(user=2, input_bytes=1))) == (
         "The queue has no room for more pictures: they take 2 MB at most. Try again when one is done."
     )
     admission.release(large)
-    admission.hold(sample_job(held_bytes=1_500_000))
-    admission.check(sample_job(held_bytes=500_000))
+    admission.hold(sample_job(input_bytes=1_500_000))
+    admission.check(sample_job(input_bytes=500_000))
     with pytest.raises(Refused, match="no room for more pictures"):
-        admission.check(sample_job(held_bytes=500_001))
+        admission.check(sample_job(input_bytes=500_001))
 
 
 def test_a_released_job_leaves_room_and_no_trace() -> None:

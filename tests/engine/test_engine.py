@@ -60,7 +60,7 @@ async def test_a_refusal_knows_when_a_job_ends(engine: Engine, device: FakeDevic
     device.hold()
     for _ in range(3):
         await ask(engine)
-    engine.forecast_now()
+    engine.refresh_etas()
     with pytest.raises(Refused, match="Try again in 4 minutes") as refusal:
         await ask(engine)
     assert refusal.value.values["retry_after_s"] == pytest.approx(4 * 60, abs=1)
@@ -138,7 +138,7 @@ async def test_a_job_of_another_version_whose_model_nobody_can_read_stops_no_sta
 async def test_a_store_in_trouble_holds_nobody_up_for_long(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.engine.engine._NOTE_S", 0.01)
     monkeypatch.setattr(engine.store, "settle", asyncio.Event().wait)
-    await engine.note()
+    await engine.flush()
 
 
 async def test_cancel_of_a_job_that_is_being_written(engine: Engine, device: FakeDevice) -> None:
@@ -207,7 +207,7 @@ async def test_a_job_that_waited_too_long_is_dropped_with_a_note(device: FakeDev
 async def test_positions_are_told(engine: Engine, device: FakeDevice) -> None:
     device.hold()
     jobs = [await ask(engine, requester) for requester in (ALICE, ALICE, BOB)]
-    engine.forecast_now()
+    engine.refresh_etas()
     assert sorted(job.status.ahead for job in jobs[1:] if job.status.ahead is not None) == [0, 1]
     device.release()
     await asyncio.gather(*(job.outcome() for job in jobs))
@@ -242,7 +242,7 @@ async def test_a_restart_runs_what_was_queued_and_running(tmp_path: Path) -> Non
     assert all(isinstance(outcome, SentimentResult) for outcome in outcomes)
     assert after[0].reply_to == {"somewhere": 1}
     for job in after:
-        again.answered(job)
+        again.mark_answered(job)
     await again.close()
 
     last = make_engine(store=sqlite(tmp_path))
@@ -345,7 +345,7 @@ async def test_estimates_survive_even_a_kill(tmp_path: Path, monkeypatch: pytest
     await engine.start()
     await (await ask(engine)).outcome()
     known = dict(engine.estimator.seconds_per_unit)
-    while await engine.store.value("estimates") != known:  # noqa: ASYNC110 - written within a second, on its own
+    while await engine.store.get_value("estimates") != known:  # noqa: ASYNC110 - written within a second, on its own
         await asyncio.sleep(0.01)
     await engine.close()
     again = make_engine(store=sqlite(tmp_path))
@@ -358,7 +358,7 @@ async def test_estimates_survive_even_a_kill(tmp_path: Path, monkeypatch: pytest
 async def test_no_start_is_told_while_nobody_knows_when_the_device_is_free(engine: Engine, device: FakeDevice) -> None:
     device.hold()
     running, waiting = await ask(engine), await ask(engine)
-    engine.forecast_now()
+    engine.refresh_etas()
     assert (waiting.status.ahead, waiting.status.starts_in_s) == (0, None)
     device.release()
     await asyncio.gather(running.outcome(), waiting.outcome())
@@ -368,9 +368,9 @@ async def test_no_start_is_told_while_what_runs_is_overdue(engine: Engine, devic
     engine.estimator.learn([request()], seconds=60)
     device.hold()
     running, waiting = await ask(engine), await ask(engine)
-    engine.forecast_now()
+    engine.refresh_etas()
     assert waiting.status.starts_in_s == pytest.approx(60, abs=1)
     engine._dispatcher._running[running.id].expected_s = 0.0
-    engine.forecast_now()
+    engine.refresh_etas()
     assert (waiting.status.ahead, waiting.status.starts_in_s) == (0, None)
     device.release()

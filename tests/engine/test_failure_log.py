@@ -6,7 +6,7 @@ import pytest
 
 from bot.engine.engine import Engine
 from bot.errors import ModelUnavailable
-from bot.hub.access import unavailable
+from bot.hub.access import model_unavailable
 from bot.hub.reference import parse_reference
 from bot.tasks.base import Failure
 from tests.engine.engines import ask
@@ -14,7 +14,7 @@ from tests.fakes.executor import FakeDevice
 
 
 def missing(hint: str, reason: str, name: str = "a/b") -> ModelUnavailable:
-    return unavailable(parse_reference(f"hf:{name}"), hint, reason=reason)
+    return model_unavailable(parse_reference(f"hf:{name}"), hint, reason=reason)
 
 
 async def test_one_reason_is_logged_once_and_another_one_again(

@@ -20,7 +20,7 @@ def make_queue(*, rows: int = 1, seconds: float = 1e9) -> JobQueue:
 
 
 def is_short(job: Job) -> bool:
-    return not job.request.gives_way
+    return not job.request.preemptible
 
 
 def drain(queue: JobQueue) -> list[Job]:
@@ -154,7 +154,7 @@ def test_upcoming_is_the_order_in_which_jobs_go() -> None:
 
 def test_short_jobs_can_be_taken_before_long_ones_that_are_next() -> None:
     queue = make_queue(rows=4)
-    long, short = sample_job(user=1, gives_way=True, kind="long"), sample_job(user=2)
+    long, short = sample_job(user=1, preemptible=True, kind="long"), sample_job(user=2)
     queue.push(long)
     assert queue.head(is_short) is None
     assert queue.pop_batch(only=is_short) == []
@@ -238,7 +238,7 @@ def test_any_order_of_events_keeps_the_promises(events: list[Move]) -> None:
     for event, user, guild, length in events:
         if event == "push":
             job = sample_job(
-                user, guild, length=length, kind="abc"[length % 3], gives_way=length % 3 == 0, weight=user + 1
+                user, guild, length=length, kind="abc"[length % 3], preemptible=length % 3 == 0, weight=user + 1
             )
             pushed[job.id] = job
             queue.push(job)
@@ -262,7 +262,7 @@ def test_any_order_of_events_keeps_the_promises(events: list[Move]) -> None:
     order = {job_id: place for place, job_id in enumerate(pushed)}
     lanes = defaultdict(list)
     for job in taken:
-        lanes[job.requester.guild_id, job.requester.user_id, job.request.gives_way].append(order[job.id])
+        lanes[job.requester.guild_id, job.requester.user_id, job.request.preemptible].append(order[job.id])
     assert all(places == sorted(places) for places in lanes.values())
     assert (queue._heaps, queue._by_size, queue._counts) == ({}, {}, Counter())
 

@@ -172,7 +172,7 @@ async def test_jobs_that_are_next_are_got_ready(engine: Engine, device: FakeDevi
     device.hold()
     await ask(engine)
     waiting, cancelled = await ask(engine), await ask(engine, BOB)
-    assert device.prepared == [waiting.id, cancelled.id]
+    assert device.prefetched == [waiting.id, cancelled.id]
     engine.cancel(cancelled.id)
     assert device.forgotten == [cancelled.id]
     device.release()
@@ -288,7 +288,7 @@ async def test_a_device_without_a_worker_does_not_count_as_free(engine: Engine, 
     engine.estimator.learn([request()], 0.5)
     device.available = False
     job = await ask(engine)
-    engine.forecast_now()
+    engine.refresh_etas()
     assert job.status.starts_in_s is None
     device.available = True
     engine.executor.on_available()  # type: ignore[attr-defined]

@@ -21,13 +21,13 @@ async def ask_new(engine: Engine) -> Job:
 
 
 async def test_jobs_of_other_models_run_while_one_is_fetched(engine: Engine, device: FakeDevice) -> None:
-    engine.fetching({NEW: 0.0})
+    engine.update_downloads({NEW: 0.0})
     waits, other = await ask_new(engine), await ask(engine, ALICE)
     await other.outcome()
     assert waits.state is JobState.QUEUED
     seen = [waits.status.loading]
     for shares in ({NEW: 0.43}, {}):
-        engine.fetching(shares)
+        engine.update_downloads(shares)
         seen.append(waits.status.loading)
     assert seen == [0.0, 0.43, None]
     await waits.outcome()
@@ -35,19 +35,19 @@ async def test_jobs_of_other_models_run_while_one_is_fetched(engine: Engine, dev
 
 
 async def test_who_waits_for_a_model_can_leave(engine: Engine, device: FakeDevice) -> None:
-    engine.fetching({NEW: 0.5})
+    engine.update_downloads({NEW: 0.5})
     job = await ask_new(engine)
     assert engine.cancel(job.id)
     with pytest.raises(JobCancelled):
         await job.outcome()
-    engine.fetching({})
+    engine.update_downloads({})
     await asyncio.sleep(0)
     assert (device.requests, dict(engine.jobs)) == ([], {})
 
 
 async def test_a_job_waits_for_its_model_no_longer_than_for_its_turn(device: FakeDevice) -> None:
     engine = make_engine(device, expire_s=0.01)
-    engine.fetching({NEW: 0.5})
+    engine.update_downloads({NEW: 0.5})
     await engine.start()
     job = await ask_new(engine)
     await asyncio.sleep(0.02)

@@ -28,9 +28,9 @@ class FakeDevice:
         self.loaded: dict[str, int] = {}
         self.budget_bytes: int | None = None
         self.available = True
-        self.in_doubt = False
+        self.unproven = False
         self.on_available: Callable[[], None] = lambda: None
-        self.prepared: list[str] = []
+        self.prefetched: list[str] = []
         self.forgotten: list[str] = []
         self.batches: list[Batch] = []
         self.cancelled: list[str] = []
@@ -75,9 +75,9 @@ class FakeDevice:
         """Tell how far the first job of the batch on the device is."""
         self._on_event(Progress(self.batches[-1].items[0].job_id, step, steps))
 
-    def prepare(self, task: str, item: BatchItem) -> None:  # noqa: ARG002
+    def prefetch(self, task: str, item: BatchItem) -> None:  # noqa: ARG002
         """Note that a job should be got ready."""
-        self.prepared.append(item.job_id)
+        self.prefetched.append(item.job_id)
 
     def forget(self, job_id: str) -> None:
         """Note that a job won't run here."""
@@ -117,7 +117,7 @@ class FakeDevice:
 
     def _death(self, *, started: bool) -> WorkerDied:
         """Lose the worker; the next one is there after the present round of the event loop."""
-        self.available, self.in_doubt = False, not started
+        self.available, self.unproven = False, not started
         asyncio.get_running_loop().call_soon(self._revive)
         return WorkerDied(started=started)
 

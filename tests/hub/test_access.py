@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.hub.access import why_not
+from bot.hub.access import from_hub_error
 from bot.hub.download.weights import _source
 from bot.hub.reference import parse_reference
 from tests.hub import loopback_hub
@@ -88,7 +88,7 @@ def test_a_token_that_may_not_or_is_no_token(hub: LoopbackHub, tmp_path: Path, t
 
 def test_a_token_that_a_library_puts_into_its_error_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    told = why_not(parse_reference("hf:org/x@main"), ValueError(f"Illegal header value b'Bearer {TOKEN}'"))
+    told = from_hub_error(parse_reference("hf:org/x@main"), ValueError(f"Illegal header value b'Bearer {TOKEN}'"))
     assert told.values["hint"] == "hf:org/x@main: ValueError: Illegal header value b'Bearer (token)'"
 
 
@@ -189,7 +189,7 @@ def test_errors_on_the_way_are_told_apart() -> None:
     import httpx2
 
     def hint(error: Exception) -> str:
-        return str(why_not(parse_reference("hf:org/x@main"), error).values["hint"])
+        return str(from_hub_error(parse_reference("hf:org/x@main"), error).values["hint"])
 
     assert "The proxy lets nothing through" in hint(httpx2.ProxyError("407 Proxy Authentication Required"))
     assert "isn't a Hub" in hint(httpx2.TooManyRedirects("Exceeded maximum allowed redirects."))

@@ -346,4 +346,4 @@ def test_how_long_a_response_asks_to_wait(headers: dict[str, str], wait_s: float
 
 def test_what_every_task_accepts_can_be_sent_to_the_process_that_fetches() -> None:
     for task in TASKS.values():
-        assert pickle.dumps(task.accepts)
+        assert pickle.dumps(task.model_filter)

@@ -69,8 +69,8 @@ def test_the_detectors_and_describers_that_transformers_knows() -> None:
 
     for task, mapping in (("detect", "MODEL_FOR_OBJECT_DETECTION"), ("describe", "MODEL_FOR_IMAGE_TEXT_TO_TEXT")):
         known = getattr(modeling_auto, f"{mapping}_MAPPING_NAMES").values()
-        assert all(TASKS[task].accepts.fits(name) for name in known)
-        assert not TASKS[task].accepts.fits("BertForSequenceClassification")
+        assert all(TASKS[task].model_filter.matches(name) for name in known)
+        assert not TASKS[task].model_filter.matches("BertForSequenceClassification")
 
 
 def test_every_classifier_and_detector_of_torchvision() -> None:

@@ -94,7 +94,7 @@ def test_a_classifier_from_a_folder(tmp_path: Path) -> None:
 
     files = find_model(f"path:{tiny_classifier(tmp_path / 'vit')}")
     classifier = load_classifier(files, CPU)
-    (result,) = classifier([classifier.prepare(Image.new("RGB", (40, 30)), top=2)])
+    (result,) = classifier([classifier.preprocess(Image.new("RGB", (40, 30)), top=2)])
     assert result.labels[0].label in {"cat", "dog", "tree"}
     assert (len(result.labels), result.width, result.height) == (2, 40, 30)
 
@@ -118,7 +118,7 @@ def test_torchvision_with_its_own_transforms_and_categories(tmp_path: Path, monk
     )  # fmt: skip
     for name in spellings:
         classifier = load_classifier(find_model(f"torchvision:{name}"), CPU)
-        results += classifier([classifier.prepare(Image.linear_gradient("L").convert("RGB"), top=3)])
+        results += classifier([classifier.preprocess(Image.linear_gradient("L").convert("RGB"), top=3)])
     assert results == results[:1] * len(spellings)
     assert results[0].model == "shufflenet_v2_x0_5@IMAGENET1K_V1"
     assert {label.label for label in results[0].labels} < set(weights.meta["categories"])
@@ -134,7 +134,7 @@ def test_torchvision_with_its_own_transforms_and_categories(tmp_path: Path, monk
 )
 def test_what_torchvision_does_not_have(name: str, why: str) -> None:
     with pytest.raises(ModelUnavailable) as error:
-        find_model(f"torchvision:{name}", accepts=ClassifyPipeline.accepts)
+        find_model(f"torchvision:{name}", model_filter=ClassifyPipeline.model_filter)
     assert error.value.values["hint"].startswith(f"torchvision:{name}: {why}")
 
 

@@ -69,7 +69,7 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback
 
 
 def find(text: str) -> ModelFiles:
-    return find_model(text, accepts=ClassifyPipeline.accepts, trusted=("owner/repo",))
+    return find_model(text, model_filter=ClassifyPipeline.model_filter, trusted=("owner/repo",))
 
 
 def load(text: str) -> Any:
@@ -94,7 +94,7 @@ def test_a_classifier_with_the_preparation_and_labels_of_imagenet(
     github: LoopbackHub, capsys: pytest.CaptureFixture[str], revision: str, ref: str
 ) -> None:
     classifier = load(f"torchhub:owner/repo:{revision}#bright")
-    prepared = classifier.prepare(Image.new("RGB", (640, 480), "white"), top=1)
+    prepared = classifier.preprocess(Image.new("RGB", (640, 480), "white"), top=1)
     (result,) = classifier([prepared])
     assert prepared.pixels.shape == (3, 224, 224)
     assert prepared.pixels[0, 0, 0].item() == pytest.approx((1 - 0.485) / 0.229)
@@ -107,7 +107,7 @@ def test_a_classifier_with_the_preparation_and_labels_of_imagenet(
 def test_labels_that_nobody_knows_are_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     fetch_here("torchhub:owner/repo:v1.0#few", monkeypatch)
     classifier = load("torchhub:owner/repo:v1.0#few")
-    prepared = classifier.prepare(Image.new("RGB", (64, 64), "red"), top=3)
+    prepared = classifier.preprocess(Image.new("RGB", (64, 64), "red"), top=3)
     assert classifier([prepared])[0].labels[0].label == "class 0"
 
 
@@ -116,7 +116,7 @@ def test_a_model_of_linear_layers_alone_in_every_precision(monkeypatch: pytest.M
     files = find("torchhub:owner/repo:v1.0#linear")
     for precision in CHOICES:
         classifier = load_classifier(files, replace(CPU, precision=precision))
-        prepared = classifier.prepare(Image.new("RGB", (64, 64), "red"), top=3)
+        prepared = classifier.preprocess(Image.new("RGB", (64, 64), "red"), top=3)
         assert len(classifier([prepared])[0].labels) == 3
 
 

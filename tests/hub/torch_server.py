@@ -95,4 +95,4 @@ def fetch_here(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", torch.hub.download_url_to_file)  # which is replaced
     reference = parse_reference(text)
-    fetch_from_torch_here(reference, ClassifyPipeline.accepts, (reference.name,), lambda *_: None)
+    fetch_from_torch_here(reference, ClassifyPipeline.model_filter, (reference.name,), lambda *_: None)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.replies.pacing import Turns
+from bot.replies.pacing import Pacing
 
 
 async def test_a_newcomer_overtakes_those_who_wait_for_their_turn() -> None:
-    turns, went = Turns(), []
+    turns, went = Pacing(), []
 
     async def wait(number: int) -> None:
         await turns.next()
@@ -23,7 +23,7 @@ async def test_a_newcomer_overtakes_those_who_wait_for_their_turn() -> None:
 
 
 async def test_one_who_leaves_holds_nobody_up() -> None:
-    turns = Turns()
+    turns = Pacing()
     first, second, third = (asyncio.create_task(turns.next()) for _ in range(3))
     await asyncio.sleep(0)
     first.cancel()

@@ -9,7 +9,7 @@ import pytest
 
 from bot.bot import Bot
 from bot.engine.job import Job, JobState
-from bot.replies.delivery import Posting
+from bot.replies.delivery import Delivery
 from bot.replies.progress import show_progress
 from tests.engine.samples import sample_job
 
@@ -30,7 +30,7 @@ class _Message:
 async def _shown_at_once(job: Job) -> list[str]:
     """Return what is shown before any time has passed."""
     message = _Message()
-    following = asyncio.create_task(show_progress(job, cast("Posting", message), lambda: True))
+    following = asyncio.create_task(show_progress(job, cast("Delivery", message), lambda: True))
     for _ in range(5):
         await asyncio.sleep(0)
     job.finish(JobState.CANCELLED)
@@ -66,4 +66,4 @@ async def test_what_may_be_quick_is_given_a_moment(status: dict[str, Any]) -> No
 async def test_progress_that_comes_after_the_end_is_not_shown(bot: Bot) -> None:
     job = sample_job()  # it has no address: showing something would fail
     job.finish(JobState.CANCELLED)
-    assert await Posting(bot, job).progress("step 1 of 4")
+    assert await Delivery(bot, job).progress("step 1 of 4")

@@ -68,7 +68,7 @@ async def test_a_newer_database_stops_the_start(url: str) -> None:
         pass
     await in_the_database(url, "UPDATE alembic_version SET version_num = '9000'")
     store = SqlStore(url)
-    for use in (store.open, store.look):
+    for use in (store.open, store.schema_state):
         with pytest.raises(UserError, match=r"newer hubcord .*9000.*Update hubcord"):
             await use()
     await store.close()

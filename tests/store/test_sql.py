@@ -130,8 +130,8 @@ async def test_an_address_may_change(url: str) -> None:
     async with opened(url) as store:
         await store.add(job)
         job.reply_to = {"token": "abc", "channel_id": 5, "posted": 9}
-        store.readdress(job)
-        await store.settle()
+        store.update_address(job)
+        await store.flush()
     (back,) = await left_in(url)
     assert back.reply_to == job.reply_to
 
@@ -142,19 +142,19 @@ async def test_answered_jobs_keep_no_content(url: str) -> None:
         await store.add(job)
         job.finish(JobState.DONE, result=RESULT)
         store.save(job)
-        store.answered(job)
+        store.mark_answered(job)
     (row,) = await in_the_database(url, "SELECT request, result, reply_to, answered FROM jobs")
     assert tuple(row) == (None, None, None, 1)
     assert await left_in(url) == []
 
 
 async def test_old_answered_jobs_are_forgotten_and_no_others(url: str) -> None:
-    answered, waiting = picture_job(), picture_job()
-    answered.created_at = waiting.created_at = time.time() - 86_400
+    mark_answered, waiting = picture_job(), picture_job()
+    mark_answered.created_at = waiting.created_at = time.time() - 86_400
     async with opened(url) as store:
-        await store.add(answered)
+        await store.add(mark_answered)
         await store.add(waiting)
-        store.answered(answered)
+        store.mark_answered(mark_answered)
     async with opened(url, keep_days=0.5) as store:
         assert [job.id for job in await store.unanswered()] == [waiting.id]
     assert len(await in_the_database(url, "SELECT id FROM jobs")) == 1
@@ -165,7 +165,7 @@ async def test_answered_jobs_are_forgotten_while_the_bot_runs(url: str, monkeypa
     job = picture_job()
     async with opened(url, keep_days=0) as store:
         await store.add(job)
-        store.answered(job)
+        store.mark_answered(job)
         async with asyncio.timeout(10):
             while await in_the_database(url, "SELECT id FROM jobs"):  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
@@ -175,10 +175,10 @@ async def test_what_comes_after_the_answer_is_not_kept(url: str) -> None:
     job = picture_job()
     async with opened(url) as store:
         await store.add(job)
-        store.answered(job)
+        store.mark_answered(job)
         job.finish(JobState.DONE, result=RESULT)
         store.save(job)
-        store.readdress(job)
+        store.update_address(job)
     rows = await in_the_database(url, "SELECT request, result, reply_to FROM jobs")
     assert [tuple(row) for row in rows] == [(None, None, None)]
 
@@ -247,25 +247,25 @@ async def test_a_job_without_an_address_hides_no_other(url: str, caplog: pytest.
 
 async def test_values_are_kept_and_replaced(url: str) -> None:
     async with opened(url) as store:
-        assert await store.value("x") is None
-        store.keep("x", {"a": 1})
-        store.keep("x", [2])
+        assert await store.get_value("x") is None
+        store.set_value("x", {"a": 1})
+        store.set_value("x", [2])
     async with opened(url) as store:
-        assert await store.value("x") == [2]
+        assert await store.get_value("x") == [2]
 
 
 async def test_a_value_is_read_without_opening(url: str) -> None:
     async with opened(url) as store:
-        store.keep("x", 1)
+        store.set_value("x", 1)
     store = SqlStore(url)
-    assert await store.value("x") == 1
+    assert await store.get_value("x") == 1
     await store.close()
 
 
 async def test_looking_changes_nothing(url: str) -> None:
     async def look() -> str:
         store = SqlStore(url)
-        found = await store.look()
+        found = await store.schema_state()
         await store.close()
         return found
 
@@ -276,7 +276,7 @@ async def test_looking_changes_nothing(url: str) -> None:
     assert await look() == "current"
 
 
-@pytest.mark.parametrize("use", [SqlStore.open, SqlStore.look, lambda store: store.value("x")])
+@pytest.mark.parametrize("use", [SqlStore.open, SqlStore.schema_state, lambda store: store.get_value("x")])
 async def test_a_store_that_is_out_of_reach_says_so(
     tmp_path: Path, use: Callable[[SqlStore], Awaitable[object]]
 ) -> None:
@@ -300,7 +300,7 @@ async def test_pictures_leave_nothing_in_the_file(sqlite_url: str, tmp_path: Pat
             job = picture_job(bytes(200_000))
             job.request = ClassifyRequest(model="m", image=b"a secret picture" * 12_500, top=number % 5 + 1)
             await store.add(job)
-            store.answered(job)
+            store.mark_answered(job)
             sizes.append(_bytes_in(tmp_path))
     assert max(sizes) < 25 * 266_700, "each takes 266,700 bytes as base64, and all of them pass through"
     with sqlite3.connect(tmp_path / "jobs.db") as connection:

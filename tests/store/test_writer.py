@@ -81,7 +81,7 @@ async def test_a_full_or_read_only_disk(
         await _tell_sqlite(store, trouble)
         with pytest.raises(UserError, match=NOT_STORED):
             await store.add(refused)
-        store.answered(taken)
+        store.mark_answered(taken)
         await until(lambda: caplog.text.count(FAILS) > 1 or not store._writer._failing)  # a full disk may take this
         await _tell_sqlite(store, mended)
     assert await left_in(sqlite_url) == []
@@ -94,7 +94,7 @@ async def test_while_the_store_fails_jobs_are_refused_at_once(
     monkeypatch.setattr(writer, "_WAIT_S", 1_000.0)
     async with opened(sqlite_url) as store:
         with locked(tmp_path / "jobs.db"):
-            store.keep("x", 1)
+            store.set_value("x", 1)
             await until(lambda: store._writer._failing)
             async with asyncio.timeout(10):
                 for _ in range(10):
@@ -108,8 +108,8 @@ async def test_what_cannot_be_written_before_the_end_is_in_the_log(
     monkeypatch.setattr(writer, "_LAST_WRITES_S", 0.1)
     async with opened(sqlite_url) as store:
         with locked(tmp_path / "jobs.db"):
-            store.keep("x", 1)
-            store.keep("y", 1)
+            store.set_value("x", 1)
+            store.set_value("y", 1)
             await store.close()
     assert "2 changes couldn't be written" in caplog.text
 
@@ -146,7 +146,7 @@ async def test_one_write_that_no_database_takes_is_left_out(url: str, caplog: py
     twin.id = first.id
     async with opened(url) as store:
         results = await asyncio.gather(*map(store.add, (first, twin, last)), return_exceptions=True)
-        store.keep("x", 1)
+        store.set_value("x", 1)
     assert [type(result) for result in results] == [type(None), UserError, type(None)]
     assert {job.id for job in await left_in(url)} == {first.id, last.id}
     assert await in_the_database(url, "SELECT value FROM kept") == [("1",)]
@@ -178,7 +178,7 @@ async def test_postgresql_goes_and_comes_back(postgres_url: str, postgres_server
             store.save(taken)
             with pytest.raises(UserError, match=NOT_STORED):
                 await store.add(refused)
-            store.answered(taken)
+            store.mark_answered(taken)
         finally:
             await asyncio.to_thread(postgres_server.start)
         await until(lambda: not store._writer._failing)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.ui.markdown import bar, cut, plain, quote, score_line, steps_bar, with_links
+from bot.ui.markdown import bar, cut, escape, escape_keeping_links, quote, score_line, steps_bar
 from tests.fakes.seen import as_read
 
 MARKUP = st.text(alphabet="\\*_~|`[]()<>#@:-! \nab1&", max_size=40)
@@ -30,12 +30,12 @@ MARKUP = st.text(alphabet="\\*_~|`[]()<>#@:-! \nab1&", max_size=40)
     ],
 )
 def test_no_formatting_survives(text: str) -> None:
-    assert as_read(plain(text)) == (text, "")
+    assert as_read(escape(text)) == (text, "")
 
 
 def test_addresses_can_be_followed_and_hide_behind_no_words() -> None:
     text = "_1._ See https://hub.example/a_b/c_d . [here](https://evil.example) @everyone"
-    shown = with_links(text)
+    shown = escape_keeping_links(text)
     assert "https://hub.example/a_b/c_d ." in shown
     assert as_read(shown.replace("https://hub.example/a_b/c_d", "")) == (
         text.replace("https://hub.example/a_b/c_d", ""),
@@ -49,13 +49,13 @@ def test_addresses_can_be_followed_and_hide_behind_no_words() -> None:
     ["https://** a https://**", "https://a.b/||x||", "https://a.b/`x` `", "https://a.b/@everyone", "https://[x](y)"],
 )
 def test_no_formatting_survives_in_addresses(text: str) -> None:
-    assert as_read(with_links(text)) == (text, "")
-    assert "@everyone" not in with_links(text)
+    assert as_read(escape_keeping_links(text)) == (text, "")
+    assert "@everyone" not in escape_keeping_links(text)
 
 
 def test_custom_emoji_and_times_are_seen_and_mentions_are_not() -> None:
     text = "_1_ <a:pog:123456789012345678> <t:1700000000:R> <@123456789012345678> </imagine:1>"
-    assert with_links(text) == (
+    assert escape_keeping_links(text) == (
         "\\_1\\_ <a:pog:123456789012345678> <t:1700000000:R> \\<@\u200b123456789012345678> \\</imagine:1>"
     )
 
@@ -71,12 +71,12 @@ def test_what_has_a_spoiler_is_quoted_behind_one(text: str) -> None:
 
 @given(MARKUP)
 def test_any_text_is_read_as_it_was_written(text: str) -> None:
-    assert as_read(plain(text)) == (text, "")
+    assert as_read(escape(text)) == (text, "")
 
 
 @pytest.mark.parametrize("mention", ["@everyone", "@here", "<@123456789012345678>", "<@&123456789012345678>"])
 def test_mentions_are_broken(mention: str) -> None:
-    assert mention not in plain(mention)
+    assert mention not in escape(mention)
 
 
 def test_a_quote_is_one_line_of_limited_length() -> None:

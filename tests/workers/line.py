@@ -37,10 +37,10 @@ class Line:
     def cancelled(self, job_id: str) -> bool:
         return job_id in self.stopped
 
-    def prepared(self, job_id: str) -> Any:  # noqa: ARG002
+    def preprocessed(self, job_id: str) -> Any:  # noqa: ARG002
         return None
 
-    def give_way(self) -> float:
+    def yield_to_short_jobs(self) -> float:
         self._between()
         return 0.0
 

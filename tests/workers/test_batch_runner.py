@@ -53,7 +53,7 @@ class Busy(Line):
         self.served = 0
         self.served_some = threading.Event()
 
-    def give_way(self) -> float:
+    def yield_to_short_jobs(self) -> float:
         self.served += 1
         if self.served == 4:
             self.served_some.set()
@@ -200,7 +200,7 @@ def test_what_was_answered_before_a_failure_stands() -> None:
 def test_seconds_are_shared_by_work_and_leave_out_the_guests(clock: Clock) -> None:
     class Slow(ScriptedPipeline):
         def run(self, requests: Sequence[Any], context: Context) -> Iterator[Answers]:
-            context.give_way()
+            context.yield_to_short_jobs()
             clock.spend(0.04)
             yield {index: Result(model=request.text) for index, request in enumerate(requests)}
 

@@ -19,7 +19,7 @@ from bot.workers.batch_runner import BatchRun
 from bot.workers.inbox import Inbox
 from bot.workers.main import BatchLine, Worker, WorkerOptions
 from bot.workers.model_cache import ModelCache
-from bot.workers.protocol import Batch, BatchItem, Cancel, Forget, Prepare, Run
+from bot.workers.protocol import Batch, BatchItem, Cancel, Forget, Prefetch, Run
 from tests.workers.line import CPU
 
 
@@ -31,7 +31,7 @@ class GatedPipeline(Pipeline):
         self.made: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.made_late: list[str] = []
 
-    def prepare(self, request: Any, loaded: Loaded) -> str:  # noqa: ARG002
+    def preprocess(self, request: Any, loaded: Loaded) -> str:  # noqa: ARG002
         if request.text == "bad":
             raise BadInput("not this")
         if threading.current_thread() is threading.main_thread():
@@ -40,7 +40,7 @@ class GatedPipeline(Pipeline):
         return str(request.text.upper())
 
     def run(self, requests: Sequence[Any], context: Context) -> Iterator[Answers]:  # noqa: ARG002
-        texts, errors = context.prepared(lambda *_: None)
+        texts, errors = context.preprocessed(lambda *_: None)
         yield errors
         assert self.gate.wait(10)
         yield {index: Result(model=text) for index, text in texts.items()}
@@ -67,7 +67,7 @@ def inbox(pipe: tuple[Connection, Connection], pipeline: GatedPipeline) -> Inbox
     """Start an inbox as a worker does, but for what it does when the parent goes."""
     inbox = Inbox(pipe[1], on_orphaned=lambda: None)
     threading.Thread(target=inbox.listen, daemon=True).start()
-    threading.Thread(target=inbox.prepare, args=(lambda _: pipeline, cache()), daemon=True).start()
+    threading.Thread(target=inbox.preprocess, args=(lambda _: pipeline, cache()), daemon=True).start()
     return inbox
 
 
@@ -100,9 +100,9 @@ def test_the_next_job_is_got_ready_while_the_device_works(
     threading.Thread(target=run, args=(inbox, pipeline, Batch("sentiment", (item("one"),)))).start()
     assert pipeline.made.get(timeout=10) == "one"
     for text in ("two", "bad"):
-        pipe[0].send([Prepare("sentiment", item(text))])
+        pipe[0].send([Prefetch("sentiment", item(text))])
     assert pipeline.made.get(timeout=10) == "two"
-    until(lambda: {"two", "bad"} <= inbox.prepared.keys())
+    until(lambda: {"two", "bad"} <= inbox.preprocessed.keys())
     pipeline.gate.set()
     assert outcomes(pipe[0], 1)["one"] == Result(model="ONE")
     run(inbox, pipeline, Batch("sentiment", (item("two", sent=True), item("bad", sent=True), item("three"))))
@@ -114,11 +114,11 @@ def test_the_next_job_is_got_ready_while_the_device_works(
 
 
 def test_what_is_not_needed_is_forgotten(inbox: Inbox, pipe: tuple[Connection, Connection]) -> None:
-    pipe[0].send([Prepare("sentiment", item("two"))])
+    pipe[0].send([Prefetch("sentiment", item("two"))])
     pipe[0].send([Cancel("two")])
-    until(lambda: inbox.prepared)
+    until(lambda: inbox.preprocessed)
     pipe[0].send([Forget("two")])
-    until(lambda: not inbox.prepared)
+    until(lambda: not inbox.preprocessed)
     assert inbox.completed(Batch("sentiment", (item("two", sent=True),))).items[0].request is None
     assert not inbox.cancelled
 

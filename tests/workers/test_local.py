@@ -248,7 +248,7 @@ async def test_a_device_that_cannot_be_opened_leaves_the_jobs_to_another(
     broken = engine.executor.devices[0]
     text = SentimentRequest(model=tiny, text="good")
     jobs = [await engine.submit("sentiment", text, ALICE) for _ in range(4)]
-    await until(lambda: broken.in_doubt, within_s=60)
+    await until(lambda: broken.unproven, within_s=60)
     jobs += [await engine.submit("sentiment", text, ALICE) for _ in range(4)]
     await asyncio.gather(*(job.outcome() for job in jobs))
     assert {job.attempts for job in jobs} == {1}

@@ -13,7 +13,7 @@ from typing import Self
 from bot.config import Settings
 from bot.errors import JobCancelled, ModelUnavailable
 from bot.hub.download.process import fetch_apart
-from bot.hub.model_filter import Accepts
+from bot.hub.model_filter import ModelFilter
 from bot.hub.reference import parse_reference
 from bot.tasks.registry import TASKS
 
@@ -23,12 +23,12 @@ _MB = 1e6
 _FETCHED = {"hf", "torchvision", "torchhub"}
 
 
-def default_models(settings: Settings) -> Mapping[str, Accepts]:
+def default_models(settings: Settings) -> Mapping[str, ModelFilter]:
     """Return the default models of all tasks that are fetched, with what their task accepts."""
     if not settings.hub.fetch_at_start:
         return {}
     return {
-        reference: TASKS[name].accepts
+        reference: TASKS[name].model_filter
         for name, task in settings.tasks.items()
         for reference in task.default_references
         if parse_reference(reference).scheme in _FETCHED
@@ -44,7 +44,7 @@ class FetchAhead:
 
     def __init__(
         self,
-        models: Mapping[str, Accepts],
+        models: Mapping[str, ModelFilter],
         tell: Callable[[Mapping[str, float]], None],
         failed: Callable[[ModelUnavailable], None],
         trusted: Container[str] = (),

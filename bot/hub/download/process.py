@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from bot.errors import ModelUnavailable
-from bot.hub.access import unavailable
-from bot.hub.model_filter import Accepts
+from bot.hub.access import model_unavailable
+from bot.hub.model_filter import ModelFilter
 from bot.hub.reference import ModelReference
 
 STALL_S = 300.0
@@ -21,7 +21,9 @@ OnFetch = Callable[[int, int], None]
 """Hears how many bytes are fetched, and of how many; 0 while that isn't known. It is called about twice a second."""
 
 
-def fetch_apart(reference: ModelReference, accepts: Accepts, on_fetch: OnFetch, trusted: Container[str] = ()) -> Path:
+def fetch_apart(
+    reference: ModelReference, model_filter: ModelFilter, on_fetch: OnFetch, trusted: Container[str] = ()
+) -> Path:
     """Return the folder of a repository's commit, or what torch fetched; raise ModelUnavailable.
 
     `trusted` are the PyTorch Hub repositories whose code may run. What `on_fetch` raises stops the process.
@@ -31,11 +33,11 @@ def fetch_apart(reference: ModelReference, accepts: Accepts, on_fetch: OnFetch, 
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:  # noqa: S603
         to, back = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
         try:
-            pickle.dump((reference, accepts, trusted, STALL_S), to)
+            pickle.dump((reference, model_filter, trusted, STALL_S), to)
             to.close()
             return _listen(back, on_fetch)
         except (EOFError, BrokenPipeError):
-            raise unavailable(reference, f"The process that fetched it ended ({process.wait()}).") from None
+            raise model_unavailable(reference, f"The process that fetched it ended ({process.wait()}).") from None
         finally:
             process.kill()
 

@@ -16,13 +16,13 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.errors import ModelUnavailable
-from bot.hub.access import unavailable
+from bot.hub.access import model_unavailable
 from bot.hub.download.progress import FetchProgress
 from bot.hub.download.repository import fetch_here
 from bot.hub.download.torch_weights import fetch_from_torch_here
 from bot.hub.model_filter import FOLDERS
 from bot.hub.reference import ModelReference
-from bot.i18n.durations import spoken
+from bot.i18n.durations import format_duration
 
 Say = Callable[[Any], None]
 _EVERY_S = 0.5
@@ -37,15 +37,15 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # they may reach the whole group; the parent decides
         signal.signal(number, signal.SIG_IGN)
     say = _take_output()
-    reference, accepts, trusted, stall_s = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+    reference, model_filter, trusted, stall_s = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
     progress = FetchProgress()
     threading.Thread(target=_tell, args=(reference, progress, say, stall_s), daemon=True).start()
     _set_libraries_up()
     try:
         if reference.scheme in FOLDERS:
-            found = fetch_here(reference, accepts, progress.watch)
+            found = fetch_here(reference, model_filter, progress.watch)
         else:
-            found = fetch_from_torch_here(reference, accepts, trusted, progress.watch)
+            found = fetch_from_torch_here(reference, model_filter, trusted, progress.watch)
     except ModelUnavailable as error:
         say(error)
     else:
@@ -74,7 +74,7 @@ def _tell(reference: ModelReference, progress: FetchProgress, say: Say, stall_s:
         while progress.still_s() < stall_s:
             say(progress.bytes())
             time.sleep(_EVERY_S)
-        say(unavailable(reference, _STALLED.format(waited=spoken(stall_s))))
+        say(model_unavailable(reference, _STALLED.format(waited=format_duration(stall_s))))
     finally:
         os._exit(1)
 

@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping
 
 from bot.config import Settings
 from bot.errors import JobCancelled
-from bot.hub.model_filter import Accepts
+from bot.hub.model_filter import ModelFilter
 from bot.hub.resolve import find_model
 from bot.tasks.registry import configured
 
@@ -73,8 +73,8 @@ class Pulls:
         if pull is None or pull.ended.is_set():
             pull = self._pulls[reference] = Pull(reference)
             known = configured(self._settings.tasks)
-            accepts = next(accepts for _task, text, accepts in known if text == reference)
-            start_thread(pull, accepts, self._settings.hub.trusted_torchhub)
+            model_filter = next(model_filter for _task, text, model_filter in known if text == reference)
+            start_thread(pull, model_filter, self._settings.hub.trusted_torchhub)
         return pull
 
     def find(self, pull_id: str) -> Pull | None:
@@ -87,15 +87,15 @@ class Pulls:
             pull.cancel()
 
 
-def start_thread(pull: Pull, accepts: Accepts, trusted: Container[str]) -> None:
+def start_thread(pull: Pull, model_filter: ModelFilter, trusted: Container[str]) -> None:
     """Fetch a model in a thread that listens to the process that does, and let `pull` hear of it."""
-    arguments = (pull, accepts, trusted, asyncio.get_running_loop())
+    arguments = (pull, model_filter, trusted, asyncio.get_running_loop())
     threading.Thread(target=_fetch, args=arguments, name="hubcord-pull", daemon=True).start()
 
 
-def _fetch(pull: Pull, accepts: Accepts, trusted: Container[str], loop: asyncio.AbstractEventLoop) -> None:
+def _fetch(pull: Pull, model_filter: ModelFilter, trusted: Container[str], loop: asyncio.AbstractEventLoop) -> None:
     try:
-        end: str | Exception = find_model(pull.reference, pull.hear, accepts, trusted).shown
+        end: str | Exception = find_model(pull.reference, pull.hear, model_filter, trusted).shown
     except Exception as error:  # noqa: BLE001 - told where the end is waited for
         end = error
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

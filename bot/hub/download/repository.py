@@ -12,15 +12,15 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from bot.errors import ModelUnavailable
-from bot.hub.access import NO_SAFETENSORS, explained, unavailable
+from bot.hub.access import NO_SAFETENSORS, model_unavailable, translate_hub_errors
 from bot.hub.cache import free_bytes
-from bot.hub.client import NotAHub, never_sleep_long, understood
+from bot.hub.client import NotAHubError, as_not_a_hub, cap_retry_after
 from bot.hub.download.process import OnFetch, fetch_apart
 from bot.hub.download.transfer import OnFiles, unfinished
 from bot.hub.download.verified import DamagedFile, verify
 from bot.hub.download.weights import blobs, fetch_weights, unfinished_weights
 from bot.hub.json_files import read_json
-from bot.hub.model_filter import Accepts
+from bot.hub.model_filter import ModelFilter
 from bot.hub.reference import ModelReference
 
 if TYPE_CHECKING:
@@ -39,35 +39,35 @@ _WEIGHTS = re.compile(r"(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors")
 """What the libraries load when they aren't asked for a variant like fp16."""
 
 
-def fetch(reference: ModelReference, accepts: Accepts, on_fetch: OnFetch) -> Path:
+def fetch(reference: ModelReference, model_filter: ModelFilter, on_fetch: OnFetch) -> Path:
     """Return the folder of a repository's commit with all that is needed in it; raise ModelUnavailable.
 
     A commit that is in the cache takes no request. All else is fetched in a process of its own: what `on_fetch` raises
     stops it.
     """
     if not reference.is_commit or (folder := cached(reference)) is None:
-        return fetch_apart(reference, accepts, on_fetch)
-    with explained(reference):
-        accepts.check(reference, read_config(folder))
+        return fetch_apart(reference, model_filter, on_fetch)
+    with translate_hub_errors(reference):
+        model_filter.check(reference, read_config(folder))
         _verify(folder, needed_files(reference, folder))
     return folder
 
 
-def fetch_here(reference: ModelReference, accepts: Accepts, on_files: OnFiles) -> Path:
+def fetch_here(reference: ModelReference, model_filter: ModelFilter, on_files: OnFiles) -> Path:
     """Fetch in this process. Whether a repository is of use is decided before its weights are fetched."""
-    with explained(reference):
+    with translate_hub_errors(reference):
         folder = _snapshot(reference, reference.revision, CONFIGS)
         try:
-            _fetch_files(reference, folder, accepts, on_files)
-        except (NotAHub, DamagedFile):
+            _fetch_files(reference, folder, model_filter, on_files)
+        except (NotAHubError, DamagedFile):
             _forget_list(folder)
             raise
     return folder
 
 
-def _fetch_files(reference: ModelReference, folder: Path, accepts: Accepts, on_files: OnFiles) -> None:
+def _fetch_files(reference: ModelReference, folder: Path, model_filter: ModelFilter, on_files: OnFiles) -> None:
     _verify(folder, [file for file in _tree(reference, folder) if file.path in CONFIGS])
-    accepts.check(reference, read_config(folder))
+    model_filter.check(reference, read_config(folder))
     files = needed_files(reference, folder)
     on_files({folder / file.path: file.size for file in files}, _unfinished(folder))
     missing = _missing(folder, files)
@@ -85,7 +85,7 @@ def _forget_list(folder: Path) -> None:
 
 def describe(reference: ModelReference) -> Path:
     """Return the folder of a repository's commit with what tells about it; raise ModelUnavailable."""
-    with explained(reference):
+    with translate_hub_errors(reference):
         return _snapshot(reference, reference.revision, (*CONFIGS, CARD))
 
 
@@ -127,7 +127,7 @@ def needed_files(reference: ModelReference, folder: Path) -> list[RepoFile]:
     else:
         files = [file for file in tree if _is_adapter(file.path, reference.entry)]
     if not any(file.path.endswith(".safetensors") for file in files):
-        raise unavailable(reference, NO_SAFETENSORS)
+        raise model_unavailable(reference, NO_SAFETENSORS)
     return files
 
 
@@ -148,7 +148,7 @@ def _tree(reference: ModelReference, folder: Path) -> list[RepoFile]:
         here = ((path, path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file())
         return [RepoFile(path=name, size=path.stat().st_size, oid="") for path, name in here]  # type: ignore[no-untyped-call]
     if wrong := [file for file in tree if not _is_sane(file)]:
-        raise NotAHub(f"a file called {wrong[0].path} of {wrong[0].size} bytes")
+        raise NotAHubError(f"a file called {wrong[0].path} of {wrong[0].size} bytes")
     return tree
 
 
@@ -207,11 +207,11 @@ def _snapshot(
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not local_files_only:
-        never_sleep_long()
+        cap_retry_after()
     disable_progress_bars()
     # An adapter's repository has no configuration, which it would warn of.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    with understood():
+    with as_not_a_hub():
         return Path(
             snapshot_download(
                 reference.name, revision=revision, allow_patterns=list(files), local_files_only=local_files_only

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot.errors import brief
-from bot.hub.access import check_online, unavailable
+from bot.errors import one_line
+from bot.hub.access import check_online, model_unavailable
 from bot.hub.download.process import OnFetch, fetch_apart
 from bot.hub.download.transfer import OnFiles, download
 from bot.hub.libraries.builder_facts import builder_facts, torch_hub_folder
-from bot.hub.model_filter import Accepts
+from bot.hub.model_filter import ModelFilter
 from bot.hub.reference import ModelReference
 from bot.hub.torchhub import check_trusted, load_hub_classifier, pinned
 
@@ -25,15 +25,17 @@ _TIMEOUT_S = 20.0
 _AGAIN = "It can't be fetched ({why}). 1. Check this machine's network, and whether its disk is full. 2. Try again."
 
 
-def fetch_from_torch(reference: ModelReference, accepts: Accepts, trusted: Container[str], on_fetch: OnFetch) -> None:
+def fetch_from_torch(
+    reference: ModelReference, model_filter: ModelFilter, trusted: Container[str], on_fetch: OnFetch
+) -> None:
     """Fetch a model that isn't here, in a process of its own; raise ModelUnavailable. It runs no code of others."""
-    if not is_fetched(reference, accepts, trusted):
-        fetch_apart(reference, accepts, on_fetch, trusted)
+    if not is_fetched(reference, model_filter, trusted):
+        fetch_apart(reference, model_filter, on_fetch, trusted)
 
 
-def is_fetched(reference: ModelReference, accepts: Accepts, trusted: Container[str]) -> bool:
+def is_fetched(reference: ModelReference, model_filter: ModelFilter, trusted: Container[str]) -> bool:
     """Say whether a model is here; raise ModelUnavailable for one that can't be used."""
-    file = _fetched_file(reference, accepts, trusted)
+    file = _fetched_file(reference, model_filter, trusted)
     return file.is_file() and all(weights.is_file() for weights in _noted(reference, file))
 
 
@@ -43,25 +45,25 @@ def _noted(reference: ModelReference, file: Path) -> list[Path]:
     return [Path(line) for line in file.read_text(encoding="utf-8").splitlines()] if is_note else []
 
 
-def _fetched_file(reference: ModelReference, accepts: Accepts, trusted: Container[str]) -> Path:
+def _fetched_file(reference: ModelReference, model_filter: ModelFilter, trusted: Container[str]) -> Path:
     """Return the file that is there when a model is fetched; raise ModelUnavailable for one that can't be used."""
-    accepts.check(reference, {})
+    model_filter.check(reference, {})
     if reference.scheme == "torchhub":
         check_trusted(reference, trusted)
         folder = f"{reference.name}/{pinned(reference)}".replace("/", "_")  # as torch.hub names it
         return torch_hub_folder() / folder / f".hubcord-{reference.entry}"
     facts = builder_facts(reference)
-    if trouble := facts.trouble(accepts):
-        raise unavailable(reference, trouble)
+    if trouble := facts.trouble(model_filter):
+        raise model_unavailable(reference, trouble)
     return facts.file
 
 
 def fetch_from_torch_here(
-    reference: ModelReference, accepts: Accepts, trusted: Container[str], on_files: OnFiles
+    reference: ModelReference, model_filter: ModelFilter, trusted: Container[str], on_files: OnFiles
 ) -> Path:
     """Fetch a model in this process, which runs the code of a PyTorch Hub repository; raise ModelUnavailable."""
-    file = _fetched_file(reference, accepts, trusted)
-    if is_fetched(reference, accepts, trusted):
+    file = _fetched_file(reference, model_filter, trusted)
+    if is_fetched(reference, model_filter, trusted):
         return file
     check_online(reference)
     if reference.scheme == "torchhub":
@@ -78,7 +80,7 @@ def _fetch_weights(reference: ModelReference, file: Path, on_files: OnFiles) -> 
         file.parent.mkdir(parents=True, exist_ok=True)
         _download(on_files, builder_facts(reference).url, str(file), prefix[1] if prefix else None)
     except OSError as error:
-        raise unavailable(reference, _AGAIN.format(why=brief(error)), reason=type(error).__name__) from error
+        raise model_unavailable(reference, _AGAIN.format(why=one_line(error)), reason=type(error).__name__) from error
 
 
 def _fetch_repository(reference: ModelReference, on_files: OnFiles) -> list[Path]:

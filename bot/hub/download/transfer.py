@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from bot.hub.client import never_sleep_long
+from bot.hub.client import cap_retry_after
 
 IsRight = Callable[[Path], bool]
 OnFiles = Callable[[Mapping[Path, int], Path], None]
@@ -45,7 +45,7 @@ def _get(url: str, part: Path, size: int, headers: Mapping[str, str]) -> bool:
     """Fetch what isn't there yet; say whether all came. What did stays: the next try goes on with it."""
     from huggingface_hub.file_download import http_get
 
-    never_sleep_long()
+    cap_retry_after()
     part.parent.mkdir(parents=True, exist_ok=True)
     with part.open("ab") as content:
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bot.hub.client import NotAHub
+from bot.hub.client import NotAHubError
 from bot.hub.download.transfer import download
 from bot.hub.download.verified import DamagedFile, is_right
 from bot.hub.reference import ModelReference
@@ -74,7 +74,7 @@ def _fetch(reference: ModelReference, folder: Path, file: RepoFile) -> bool:
 def _blob(folder: Path, found: HfFileMetadata) -> Path:
     """Return where huggingface_hub looks for a file; raise NotAHub when its ETag is none of the Hub's."""
     if not found.etag or Path(found.etag).name != found.etag:
-        raise NotAHub("a file without an ETag")
+        raise NotAHubError("a file without an ETag")
     return blobs(folder) / found.etag
 
 

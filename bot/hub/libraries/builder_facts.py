@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bot.hub.access import unavailable
+from bot.hub.access import model_unavailable
 from bot.hub.libraries.source import package_source, parsed
-from bot.hub.model_filter import Accepts
+from bot.hub.model_filter import ModelFilter
 from bot.hub.reference import ModelReference
 
 _TAGS = {"models": "image-classification", "detection": "object-detection"}
@@ -34,10 +34,10 @@ class BuilderFacts:
         """Return where torch keeps, or will keep, the file of the weights."""
         return torch_hub_folder() / "checkpoints" / self.url.rpartition("/")[2]
 
-    def trouble(self, accepts: Accepts) -> str:
+    def trouble(self, model_filter: ModelFilter) -> str:
         """Say why a task has no use for it; nothing when it has."""
-        fits = accepts.tag in ("", self.tag)
-        return "" if fits else f"It is for {self.tag}, but the command takes {accepts.what}."
+        fits = model_filter.pipeline_tag in ("", self.tag)
+        return "" if fits else f"It is for {self.tag}, but the command takes {model_filter.description}."
 
 
 def torch_hub_folder() -> Path:
@@ -55,7 +55,7 @@ def builder_facts(reference: ModelReference) -> BuilderFacts:
     if isinstance(value, ast.Name):  # DEFAULT = IMAGENET1K_V2
         weights, value = value.id, body.get(value.id)
     if not isinstance(value, ast.Call) or tag not in _TAGS.values():
-        raise unavailable(reference, "torchvision has no classification or detection model of this name.")
+        raise model_unavailable(reference, "torchvision has no classification or detection model of this name.")
     given = {keyword.arg: keyword.value for keyword in value.keywords}
     return BuilderFacts(builder, weights, tag, _constant(given["url"]), dict(_entries(given["meta"])))
 

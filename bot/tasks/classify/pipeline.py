@@ -10,9 +10,9 @@ from typing import Any
 
 from bot.cpu.choice import Probe, fit
 from bot.cpu.examples import pictures
-from bot.errors import BadInput, some
+from bot.errors import BadInput, join_names
 from bot.hub.libraries.builders import load_builder
-from bot.hub.model_filter import FOLDERS, Accepts, architectures
+from bot.hub.model_filter import FOLDERS, ModelFilter, architectures
 from bot.hub.reference import parse_reference
 from bot.hub.resolve import ModelFiles
 from bot.hub.torchhub import load_hub_classifier
@@ -28,11 +28,11 @@ MAX_LABELS, MAX_LABEL_CHARS = 25, 100
 _MATCHERS = "((Alt|Chinese)?CLIP|MetaClip2|Siglip)Model"
 """Models that tell how well texts fit a picture."""
 _is_matcher = re.compile(_MATCHERS).fullmatch
-_ACCEPTS = Accepts(
+_ACCEPTS = ModelFilter(
     "image classification models (…ForImageClassification, torchvision's, PyTorch Hub's, CLIPModel or SiglipModel)",
     re.compile(rf"{_MATCHERS}|\w+ForImageClassification(WithTeacher)?").fullmatch,
     FOLDERS | {"torchvision", "torchhub"},
-    tag="image-classification",
+    pipeline_tag="image-classification",
 )
 _MOST_ON_CPU = 8
 """Pictures of one forward pass: the activations of more don't fit into a processor's cache (ResNet-50, 16: -15 %)."""
@@ -97,7 +97,7 @@ class ClassifySettings(PictureSettings):
         if labels and not self.zero_shot:
             raise BadInput("No model here takes labels of your own. Leave them out.")
         reference = self.zero_shot[0] if labels and name is None else self.choose(name)
-        known = some(parse_reference(r).short_name for r in self.zero_shot)
+        known = join_names(parse_reference(r).short_name for r in self.zero_shot)
         if labels and reference not in self.zero_shot:
             raise BadInput("This model has labels of its own. Choose one of these for yours: {known}.", known=known)
         if not labels and reference not in self.models:
@@ -125,23 +125,23 @@ def _check_labels(labels: Sequence[str]) -> None:
 class ClassifyPipeline(Pipeline):
     """Classify batches of pictures."""
 
-    accepts = _ACCEPTS
+    model_filter = _ACCEPTS
 
     def __init__(self, settings: ClassifySettings) -> None:
         self._settings = settings
 
-    def prepare(self, request: ClassifyRequest, loaded: Loaded) -> _Picture | None:
+    def preprocess(self, request: ClassifyRequest, loaded: Loaded) -> _Picture | None:
         """Return the pixels of a picture; raise BadInput when it isn't one."""
         classifier: _ImageClassifier | None = loaded(request.model)
         if classifier is None:
             return None
         classifier.check(request.labels)
-        return classifier.prepare(decode_image(request.image, max_pixels=self._settings.max_pixels), request.top)
+        return classifier.preprocess(decode_image(request.image, max_pixels=self._settings.max_pixels), request.top)
 
     def run(self, requests: Sequence[ClassifyRequest], context: Context) -> Iterator[Answers]:
         """Yield a ClassifyResult for each request, or BadInput for one that is no picture."""
         classifier: _ImageClassifier = context.load(requests[0].model, load_classifier)
-        pictures, errors = context.prepared(load_classifier)
+        pictures, errors = context.preprocessed(load_classifier)
         yield errors
         places = list(pictures)
         most = _MOST_ON_CPU if context.device.name == "cpu" else max(len(places), 1)
@@ -175,7 +175,7 @@ class _ImageClassifier:
         self._shown = shown
         self._device = device
 
-    def prepare(self, image: Any, top: int) -> _Picture:
+    def preprocess(self, image: Any, top: int) -> _Picture:
         """Return what the model needs of a picture, which may then be forgotten."""
         return _Picture(self._preprocess(image), image.size, thumbnail(image), top)
 

@@ -6,14 +6,14 @@ import discord
 
 from bot.tasks.classify.pipeline import ClassifyRequest, ClassifyResult
 from bot.ui.answer import Answer, File
-from bot.ui.markdown import cut, plain, score_line
+from bot.ui.markdown import cut, escape, score_line
 
 
 def classify_answer(request: ClassifyRequest, result: ClassifyResult) -> Answer:
     """Return the labels with bars, and the picture as thumbnail: Discord hides none behind a spoiler."""
     best = result.labels[0]
     embed = discord.Embed(
-        title=cut(f"{plain(best.label)} · {best.score:.1%}", 256),
+        title=cut(f"{escape(best.label)} · {best.score:.1%}", 256),
         description="\n".join(score_line(label.label, label.score) for label in result.labels),
         colour=discord.Colour.blurple(),
     )

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import Field
 
 from bot.errors import JobCancelled
-from bot.hub.access import unavailable
+from bot.hub.access import model_unavailable
 from bot.hub.libraries.class_names import mapped_classes
-from bot.hub.model_filter import Accepts, architectures
+from bot.hub.model_filter import ModelFilter, architectures
 from bot.hub.resolve import ModelFiles
 from bot.machine.device import Device
 from bot.tasks.base import Answers, Context, Loaded, Pipeline, Result
@@ -58,17 +58,17 @@ class DescribeSettings(PictureSettings):
 class DescribePipeline(Pipeline):
     """Describe batches of pictures."""
 
-    accepts = Accepts(
+    model_filter = ModelFilter(
         "image captioning and vision-language models (BlipForConditionalGeneration, GitForCausalLM, "
         "LlavaForConditionalGeneration, …)",
         _is_describer,
-        tag="image-text-to-text",
+        pipeline_tag="image-text-to-text",
     )
 
     def __init__(self, settings: DescribeSettings) -> None:
         self._settings = settings
 
-    def prepare(self, request: DescribeRequest, loaded: Loaded) -> Any:  # noqa: ARG002
+    def preprocess(self, request: DescribeRequest, loaded: Loaded) -> Any:  # noqa: ARG002
         """Return a picture, no larger than models need; raise BadInput when it isn't one."""
         image = decode_image(request.image, max_pixels=self._settings.max_pixels)
         image.thumbnail((_SIDE, _SIDE))
@@ -77,7 +77,7 @@ class DescribePipeline(Pipeline):
     def run(self, requests: Sequence[DescribeRequest], context: Context) -> Iterator[Answers]:
         """Yield a DescribeResult for each request, or BadInput for one that is no picture."""
         describer: _Describer = context.load(requests[0].model, load_describer)
-        pictures, errors = context.prepared(load_describer)
+        pictures, errors = context.preprocessed(load_describer)
         yield errors
         for group in describer.groups(list(pictures)):
             texts = self._texts(describer, [pictures[index] for index in group], group, context)
@@ -163,7 +163,7 @@ class _Chatter(_Describer):
 
         self._processor = AutoProcessor.from_pretrained(files.folder, trust_remote_code=False)
         if not getattr(self._processor, "chat_template", None):
-            raise unavailable(files.reference, "It has no chat template, so nothing can be asked of it.")
+            raise model_unavailable(files.reference, "It has no chat template, so nothing can be asked of it.")
         with_words(self._processor.tokenizer)
         super().__init__(files, device)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import discord
 
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.tasks.describe.pipeline import DescribeRequest, DescribeResult
 from bot.ui.answer import Answer, File
-from bot.ui.markdown import cut, plain
+from bot.ui.markdown import cut, escape
 
 _MOST_CHARS = 2000
 
@@ -15,7 +15,7 @@ _MOST_CHARS = 2000
 def describe_answer(request: DescribeRequest, result: DescribeResult) -> Answer:
     """Return the words, and the picture as thumbnail: Discord hides none behind a spoiler."""
     text = cut(result.text, _MOST_CHARS) or _("The model has no words for this picture.")
-    embed = discord.Embed(description=plain(text), colour=discord.Colour.blurple())
+    embed = discord.Embed(description=escape(text), colour=discord.Colour.blurple())
     embed.set_footer(text=cut(result.model, 2048))
     if request.hidden or not result.thumbnail:
         return Answer(embeds=[embed])

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import Field
 
 from bot.errors import BadInput
-from bot.hub.access import unavailable
+from bot.hub.access import model_unavailable
 from bot.hub.libraries.builders import load_builder
 from bot.hub.libraries.class_names import mapped_classes
-from bot.hub.model_filter import FOLDERS, Accepts
+from bot.hub.model_filter import FOLDERS, ModelFilter
 from bot.hub.resolve import ModelFiles
 from bot.machine.device import Device
 from bot.tasks.base import Answers, Context, Loaded, Pipeline, Result
@@ -30,11 +30,11 @@ def _is_detector(architecture: str) -> bool:
     return architecture in mapped_classes("transformers", "models/auto/modeling_auto.py", _KNOWN)
 
 
-_ACCEPTS = Accepts(
+_ACCEPTS = ModelFilter(
     "object detection models (DetrForObjectDetection, RTDetrForObjectDetection, …, or torchvision's)",
     _is_detector,
     FOLDERS | {"torchvision"},
-    tag="object-detection",
+    pipeline_tag="object-detection",
 )
 
 
@@ -77,12 +77,12 @@ class DetectSettings(PictureSettings):
 class DetectPipeline(Pipeline):
     """Find things in batches of pictures."""
 
-    accepts = _ACCEPTS
+    model_filter = _ACCEPTS
 
     def __init__(self, settings: DetectSettings) -> None:
         self._settings = settings
 
-    def prepare(self, request: DetectRequest, loaded: Loaded) -> _Picture:  # noqa: ARG002
+    def preprocess(self, request: DetectRequest, loaded: Loaded) -> _Picture:  # noqa: ARG002
         """Return a picture, no larger than it is drawn; raise BadInput when it isn't one."""
         image = decode_image(request.image, max_pixels=self._settings.max_pixels)
         size = image.size
@@ -92,7 +92,7 @@ class DetectPipeline(Pipeline):
     def run(self, requests: Sequence[DetectRequest], context: Context) -> Iterator[Answers]:
         """Yield a DetectResult for each request, or BadInput for one that is no picture."""
         detector: _Detector = context.load(requests[0].model, load_detector)
-        pictures, errors = context.prepared(load_detector)
+        pictures, errors = context.preprocessed(load_detector)
         yield errors
         for group in _of_one_size(pictures):
             for index, boxes in zip(group, detector([pictures[index] for index in group]), strict=True):
@@ -175,7 +175,7 @@ def _load_folder(files: ModelFiles, device: Device) -> _Detector:
 
     processor = AutoImageProcessor.from_pretrained(files.folder, trust_remote_code=False)
     if not hasattr(processor, "post_process_object_detection"):
-        raise unavailable(files.reference, "It doesn't say what boxes its answers are.")
+        raise model_unavailable(files.reference, "It doesn't say what boxes its answers are.")
     model = AutoModelForObjectDetection.from_pretrained(
         files.folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
     )

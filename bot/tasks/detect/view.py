@@ -7,17 +7,17 @@ from collections.abc import Iterable
 
 import discord
 
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.tasks.detect.draw_boxes import Box
 from bot.tasks.detect.pipeline import DetectRequest, DetectResult
 from bot.ui.answer import Answer, File
-from bot.ui.markdown import cut, plain
+from bot.ui.markdown import cut, escape
 
 
 def detect_answer(request: DetectRequest, result: DetectResult) -> Answer:
     """Return the picture with its boxes, and how many there are of each kind."""
     counted = counts(result.boxes)
-    embed = discord.Embed(colour=discord.Colour.blurple(), title=cut(plain(counted), 256) or _("Nothing found"))
+    embed = discord.Embed(colour=discord.Colour.blurple(), title=cut(escape(counted), 256) or _("Nothing found"))
     embed.description = _description(request, result)
     embed.set_footer(text=cut(f"{result.model} · {result.width}×{result.height}", 2048))
     if not result.drawn:

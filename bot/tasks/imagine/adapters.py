@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.errors import BadInput, ModelUnavailable, brief
-from bot.hub.access import unavailable
+from bot.errors import BadInput, ModelUnavailable, one_line
+from bot.hub.access import model_unavailable
 from bot.hub.resolve import ModelFiles, weight_files
 from bot.machine.device import Device, is_out_of_memory
 
@@ -26,7 +26,7 @@ def find_adapter(files: ModelFiles, _device: Device) -> Adapter:
     """Return the adapter among a model's files; raise ModelUnavailable unless it is a single one."""
     paths = weight_files(files.reference, files.folder) if files.folder else []
     if len(paths) != 1:
-        raise unavailable(files.reference, f"There are {len(paths)} adapters in it. Name one: …#FILE.safetensors")
+        raise model_unavailable(files.reference, f"There are {len(paths)} adapters in it. Name one: …#FILE.safetensors")
     return Adapter(paths[0], files.shown)
 
 
@@ -61,7 +61,7 @@ class Adapters:
             self._remove()  # a part of it may be there
             if is_out_of_memory(error):
                 raise
-            raise unfit(name, self._model, f"{adapter.shown}: {brief(error)}") from error
+            raise unfit(name, self._model, f"{adapter.shown}: {one_line(error)}") from error
         if not any(name in held for held in self._pipe.get_list_adapters().values()):
             self._remove()
             raise unfit(name, self._model, f"{adapter.shown}: none of its weights belong to this model")

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bot.errors import JobCancelled, ModelUnavailable, brief
-from bot.hub.access import unavailable
-from bot.hub.model_filter import Accepts
+from bot.errors import JobCancelled, ModelUnavailable, one_line
+from bot.hub.access import model_unavailable
+from bot.hub.model_filter import ModelFilter
 from bot.hub.reference import parse_reference
 from bot.hub.resolve import is_here
 from bot.tasks.base import Answers, Context, Result
@@ -79,7 +79,7 @@ class Captioner:
         """
         reference = parse_reference(self._model)
         if reference.scheme == "hf" and not is_here(self._model):
-            raise unavailable(reference, f"It isn't here yet. `hubcord models pull {self._model}` fetches it.")
+            raise model_unavailable(reference, f"It isn't here yet. `hubcord models pull {self._model}` fetches it.")
         requests = [DescribeRequest(model=self._model, image=picture.png) for _, picture in part]
         inner = _Inner(context, self._pipeline, requests, [index for index, _ in part])
         for answers in self._pipeline.run(requests, inner):
@@ -92,7 +92,7 @@ class Captioner:
 
     def _tell(self, error: Exception) -> None:
         if type(error) is not self._told:
-            why = error.values["hint"] if isinstance(error, ModelUnavailable) else brief(error)
+            why = error.values["hint"] if isinstance(error, ModelUnavailable) else one_line(error)
             log.warning("pictures have their prompt as alternative text, since they can't be described: %s", why)
         self._told = type(error)
 
@@ -123,24 +123,24 @@ class _Inner:
         """Say whether the time is over."""
         return time.monotonic() > self._ends_at
 
-    def load(self, reference: str, loader: Loader, accepts: Accepts | None = None) -> Any:
+    def load(self, reference: str, loader: Loader, model_filter: ModelFilter | None = None) -> Any:
         """Return the model; from then on the time counts."""
-        model = self._context.load(reference, loader, accepts or self._pipeline.accepts)
+        model = self._context.load(reference, loader, model_filter or self._pipeline.model_filter)
         self._ends_at = time.monotonic() + WRITING_S
         return model
 
-    def prepared(self, _loader: Loader) -> tuple[dict[int, Any], dict[int, Result | Exception]]:
+    def preprocessed(self, _loader: Loader) -> tuple[dict[int, Any], dict[int, Result | Exception]]:
         """Return the pictures, decoded."""
-        return {n: self._pipeline.prepare(r, lambda _: None) for n, r in enumerate(self._requests)}, {}
+        return {n: self._pipeline.preprocess(r, lambda _: None) for n, r in enumerate(self._requests)}, {}
 
     def cancelled(self, index: int) -> bool:
         """Say whether nobody waits for a caption any more. It is asked after each token."""
-        self._ends_at += self.give_way()
+        self._ends_at += self.yield_to_short_jobs()
         return self.is_late or self._context.cancelled(self._jobs[index])
 
-    def give_way(self) -> float:
+    def yield_to_short_jobs(self) -> float:
         """Let short jobs run that wait for this device."""
-        return self._context.give_way()
+        return self._context.yield_to_short_jobs()
 
     def draft(self, _results: object) -> None:
         """Captions alone are no answer."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from bot.errors import BadInput, some
+from bot.errors import BadInput, join_names
 from bot.hub.reference import parse_reference
 from bot.tasks.settings import Frozen, Reference
 
@@ -88,5 +88,5 @@ def _read_weight(text: str) -> float:
 def _unknown(name: str, known: dict[str, LoraSettings]) -> BadInput:
     if not known:
         return BadInput("There are no adapters here. Leave “{name}” out.", name=name[:40])
-    names = some(lora.name for lora in known.values())
+    names = join_names(lora.name for lora in known.values())
     return BadInput("There is no adapter “{name}” here. Choose one of: {known}.", name=name[:40], known=names)

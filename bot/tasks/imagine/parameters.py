@@ -21,7 +21,7 @@ _SMALLER = 0.7
 """Of each side, for about half the pixels."""
 
 
-class ModelDefaults(Frozen):
+class DefaultParameters(Frozen):
     """Say what suits one of the models, where its files don't tell; a member's own option always wins."""
 
     model: str
@@ -54,7 +54,7 @@ class Planner:
         self._defaults: Mapping[str, Any] = meta.get("defaults", {})
         self._sizes: list[str] = meta.get("sizes", [])
 
-    def plan(self, request: ImagineRequest, host: ModelDefaults) -> Plan:
+    def plan(self, request: ImagineRequest, host: DefaultParameters) -> Plan:
         """Fill in the host's, the maker's and the family's defaults; raise BadInput for a size that can't be made."""
         family, maker = self._family, self._defaults
         size = read_size(host.size) if host.size else (None, None)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bot.errors import JobCancelled, ModelUnavailable, OutOfMemory, UserError
-from bot.hub.model_filter import ADAPTERS, Accepts
+from bot.hub.model_filter import ADAPTERS, ModelFilter
 from bot.tasks.base import Answers, Context, Loaded, Pipeline, Result
 from bot.tasks.describe.pipeline import DescribeSettings
 from bot.tasks.imagine.adapters import Adapter, find_adapter
@@ -23,10 +23,10 @@ from bot.tasks.imagine.task import ImagineRequest, ImagineResult, ImagineSetting
 class ImaginePipeline(Pipeline):
     """Make batches of pictures."""
 
-    accepts = Accepts(
+    model_filter = ModelFilter(
         "text-to-image pipelines of diffusers (StableDiffusionPipeline, FluxPipeline, …)",
         is_text_to_image,
-        tag="text-to-image",
+        pipeline_tag="text-to-image",
     )
 
     def __init__(self, settings: ImagineSettings, describe: DescribeSettings | None = None) -> None:

@@ -124,7 +124,7 @@ class Painter:
             done = min(math.ceil((step + 1) * plan.steps / rounds), plan.steps)
             for index in range(jobs):
                 context.progress(index, done, plan.steps)
-            context.give_way()
+            context.yield_to_short_jobs()
             self._look_around(context, jobs)
 
         def on_step_end(_pipe: Any, step: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bot.errors import BadInput, some
+from bot.errors import BadInput, join_names
 from bot.i18n.texts import Sentence
 from bot.tasks.base import Request, Result
 from bot.tasks.imagine.compatibility import check_fit, fitting_loras, fitting_schedulers
 from bot.tasks.imagine.image_sizes import offered_sizes, read_size
 from bot.tasks.imagine.loras import Lora, LoraSettings, read_loras, take_tags
-from bot.tasks.imagine.parameters import ModelDefaults
+from bot.tasks.imagine.parameters import DefaultParameters
 from bot.tasks.imagine.schedulers import known_scheduler
 from bot.tasks.settings import ModelSettings, References
 
@@ -28,7 +28,7 @@ _USUAL_STEPS = 50
 class ImagineRequest(Request):
     """Ask for `count` pictures; picture k is made with `seed` + k. None leaves a value to the model."""
 
-    gives_way: ClassVar[bool] = True
+    preemptible: ClassVar[bool] = True
 
     prompt: str
     seed: int
@@ -69,7 +69,7 @@ class ImagineRequest(Request):
         return self.count
 
     @property
-    def cost_keys(self) -> tuple[str, ...]:
+    def timing_keys(self) -> tuple[str, ...]:
         """Name model, size and steps, then model and size alone: what seconds a step of a picture depend on."""
         sized = f"{self.model} {self.width}x{self.height}"
         return (f"{sized} {self.steps} steps", sized)
@@ -130,7 +130,7 @@ class ImagineSettings(ModelSettings):
     max_count: int = Field(default=4, ge=1, le=10)
     max_pixels: int = Field(default=1024 * 1024, ge=64 * 64)
     alt_text: Literal["prompt", "caption"] = "prompt"
-    defaults: tuple[ModelDefaults, ...] = ()
+    defaults: tuple[DefaultParameters, ...] = ()
     loras: tuple[LoraSettings, ...] = ()
 
     @model_validator(mode="after")
@@ -195,7 +195,7 @@ class ImagineSettings(ModelSettings):
         for lora in map(self.lora, request.loras):
             if lora.models and request.model not in map(self.choose, lora.models):
                 raise BadInput(
-                    "The adapter “{name}” is for other models: {known}.", name=lora.name, known=some(lora.models)
+                    "The adapter “{name}” is for other models: {known}.", name=lora.name, known=join_names(lora.models)
                 )
 
     def check_fit(self, request: ImagineRequest) -> None:
@@ -220,10 +220,10 @@ class ImagineSettings(ModelSettings):
         """Return the schedulers that are offered for a model. Files are read."""
         return fitting_schedulers(model)
 
-    def defaults_of(self, model: str) -> ModelDefaults:
+    def defaults_of(self, model: str) -> DefaultParameters:
         """Return what the host says of a model."""
         found = (defaults for defaults in self.defaults if self.choose(defaults.model) == model)
-        return next(found, ModelDefaults(model=model))
+        return next(found, DefaultParameters(model=model))
 
     def sizes(self, model: str) -> list[str]:
         """Return the sizes that are offered for a model. Files are read."""

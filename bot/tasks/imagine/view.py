@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import discord
 
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.tasks.imagine.task import ImagineRequest, ImagineResult, Picture
 from bot.ui.answer import Answer, File
-from bot.ui.markdown import cut, plain, quote
+from bot.ui.markdown import cut, escape, quote
 
 _ALT_CHARS = 1024
 
@@ -23,7 +23,7 @@ def imagine_answer(_request: ImagineRequest, result: ImagineResult) -> Answer:
     if result.guidance is not None:
         embed.add_field(name=_("Guidance"), value=f"{result.guidance:g}")
     if result.scheduler:
-        embed.add_field(name=_("Scheduler"), value=plain(result.scheduler))
+        embed.add_field(name=_("Scheduler"), value=escape(result.scheduler))
     embed.add_field(name=_("Size"), value=f"{result.width}×{result.height}")
     embed.add_field(name=_("Time"), value=_("{seconds} s", seconds=f"{result.seconds:.1f}"))
     embed.set_footer(text=cut(result.model, 2048))
@@ -35,9 +35,9 @@ def imagine_answer(_request: ImagineRequest, result: ImagineResult) -> Answer:
 def _description(result: ImagineResult) -> str:
     lines = [quote(result.prompt, 1000)]
     if result.negative:
-        lines.append(_("Without: {negative}", negative=plain(cut(result.negative, 500))))
+        lines.append(_("Without: {negative}", negative=escape(cut(result.negative, 500))))
     if result.loras:
-        lines.append(_("With: {adapters}", adapters=plain(", ".join(map(str, result.loras)))))
+        lines.append(_("With: {adapters}", adapters=escape(", ".join(map(str, result.loras)))))
     withheld = sum(picture.withheld for picture in result.pictures)
     if withheld:
         lines.append(
@@ -48,7 +48,7 @@ def _description(result: ImagineResult) -> str:
             )
         )
     if result.note:
-        lines.append(f"-# {plain(result.note)}")
+        lines.append(f"-# {escape(result.note)}")
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from bot.cpu.choice import Probe, fit
 from bot.cpu.examples import SENTENCES
 from bot.cpu.group_by_length import group_by_length, passes_by_length
 from bot.errors import BadInput
-from bot.hub.model_filter import Accepts
+from bot.hub.model_filter import ModelFilter
 from bot.hub.resolve import ModelFiles
 from bot.machine.device import Device
 from bot.tasks.base import Answers, Context, Loaded, Pipeline, Request, Result
@@ -23,10 +23,10 @@ from bot.tasks.tokenizer import load_tokenizer
 
 MAX_CHARS = 20_000
 _DEFAULT_MAX_TOKENS = 512
-_ACCEPTS = Accepts(
+_ACCEPTS = ModelFilter(
     "text classification models (…ForSequenceClassification)",
     re.compile(r"\w+ForSequenceClassification").fullmatch,
-    tag="text-classification",
+    pipeline_tag="text-classification",
 )
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"}
 
@@ -71,12 +71,12 @@ class SentimentSettings(ModelSettings):
 class SentimentPipeline(Pipeline):
     """Classify batches of texts."""
 
-    accepts = _ACCEPTS
+    model_filter = _ACCEPTS
 
     def __init__(self, settings: SentimentSettings) -> None:
         self._settings = settings
 
-    def prepare(self, request: SentimentRequest, loaded: Loaded) -> _Tokens | None:
+    def preprocess(self, request: SentimentRequest, loaded: Loaded) -> _Tokens | None:
         """Return the tokens of a text."""
         model: _TextClassifier | None = loaded(request.model)
         return None if model is None else model.tokens(request.text)
@@ -84,7 +84,7 @@ class SentimentPipeline(Pipeline):
     def run(self, requests: Sequence[SentimentRequest], context: Context) -> Iterator[Answers]:
         """Yield a SentimentResult for each request, those of short texts first."""
         model: _TextClassifier = context.load(requests[0].model, _TextClassifier)
-        texts, errors = context.prepared(_TextClassifier)
+        texts, errors = context.preprocessed(_TextClassifier)
         yield errors
         places = list(texts)
         for group in model.passes([len(tokens.ids) for tokens in texts.values()], self._settings.max_padded):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import discord
 
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.tasks.sentiment.pipeline import SentimentRequest, SentimentResult
 from bot.ui.answer import Answer
-from bot.ui.markdown import cut, plain, quote, score_line
+from bot.ui.markdown import cut, escape, quote, score_line
 
 _MOST_LABELS = 15
 _GOOD, _BAD = discord.Colour.green(), discord.Colour.red()
@@ -18,7 +18,7 @@ def sentiment_answer(request: SentimentRequest, result: SentimentResult) -> Answ
     """Return the label, the confidence and all scores as bars."""
     lines = [score_line(label, score) for label, score in list(result.scores.items())[:_MOST_LABELS]]
     embed = discord.Embed(
-        title=cut(f"{plain(result.label)} · {result.score:.1%}", 256),
+        title=cut(f"{escape(result.label)} · {result.score:.1%}", 256),
         description="\n".join([quote(request.text), "", *lines]),
         colour=_COLOURS.get(result.label.lower(), discord.Colour.light_grey()),
     )

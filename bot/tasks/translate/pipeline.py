@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from bot.errors import BadInput, JobCancelled
-from bot.hub.model_filter import Accepts
+from bot.hub.model_filter import ModelFilter
 from bot.hub.reference import ModelReference, parse_reference
 from bot.hub.resolve import ModelFiles
 from bot.machine.device import Device
@@ -62,7 +62,7 @@ class TranslateRequest(Request):
         return len(self.text)
 
     @property
-    def cost_keys(self) -> tuple[str, ...]:
+    def timing_keys(self) -> tuple[str, ...]:
         """Name the models of the first route: which one a text takes is known only when its language is."""
         then = self.routes[0].then
         return (f"{self.model} then {then}" if then else self.model,)
@@ -165,16 +165,16 @@ def _codes(listed: Iterable[Iterable[str]]) -> tuple[str, ...]:
 class TranslatePipeline(Pipeline):
     """Translate batches of texts into one language."""
 
-    accepts = Accepts(
+    model_filter = ModelFilter(
         "translation models of text (MarianMTModel, FSMTForConditionalGeneration, M2M100ForConditionalGeneration, …)",
         KINDS.__contains__,
-        tag="translation",
+        pipeline_tag="translation",
     )
 
     def __init__(self, settings: TranslateSettings) -> None:
         self._settings = settings
 
-    def prepare(self, request: TranslateRequest, loaded: Loaded) -> Plan | None:
+    def preprocess(self, request: TranslateRequest, loaded: Loaded) -> Plan | None:
         """Return the sentences of a text; raise BadInput for one in a language without a model."""
         routes = request.routes
         if request.detect and routes[0].source == ANY:
@@ -188,7 +188,7 @@ class TranslatePipeline(Pipeline):
 
     def run(self, requests: Sequence[TranslateRequest], context: Context) -> Iterator[Answers]:
         """Yield a TranslateResult for each request, or BadInput for a text in a language without a model."""
-        plans, errors = context.prepared(self._load)
+        plans, errors = context.preprocessed(self._load)
         yield errors
         while plans:
             drafts: dict[int, tuple[Plan, str]] = {}

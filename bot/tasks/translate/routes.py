@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from bot.errors import BadInput
-from bot.i18n.texts import translate
+from bot.i18n.texts import gettext as _
 from bot.tasks.settings import Frozen, Reference
 from bot.tasks.translate.languages import detect_language, language_code, language_name, varieties
 
@@ -144,5 +144,5 @@ def no_route(pairs: Sequence[Pair], source: str | None, to: str) -> BadInput:
 
 def _names(codes: Sequence[str]) -> str:
     if len(codes) > _MOST_NAMED:
-        return translate("{n} languages", n=len(codes))
-    return translate(" or ").join(map(language_name, codes))
+        return _("{n} languages", n=len(codes))
+    return _(" or ").join(map(language_name, codes))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import discord
 
-from bot.i18n.texts import translate as _
+from bot.i18n.texts import gettext as _
 from bot.tasks.translate.languages import language_name
 from bot.tasks.translate.pipeline import TranslateRequest, TranslateResult
 from bot.ui.answer import Answer, File
-from bot.ui.markdown import cut, has_spoiler, hide, quote, with_links
+from bot.ui.markdown import cut, escape_keeping_links, has_spoiler, quote, spoiler
 
 _MOST_CHARS = 4096
 
@@ -16,7 +16,7 @@ _MOST_CHARS = 4096
 def translate_answer(request: TranslateRequest, result: TranslateResult) -> Answer:
     """Return the translation below a line of the original, hidden if a part of that was; a long one comes as a file."""
     way, hidden = _way(result), has_spoiler(request.text)
-    text = f"{quote(request.text, 120)}\n\n{hide(result.text) if hidden else with_links(result.text)}"
+    text = f"{quote(request.text, 120)}\n\n{spoiler(result.text) if hidden else escape_keeping_links(result.text)}"
     files = []
     if len(text) > _MOST_CHARS:
         note, end = _("The whole translation is in the file."), " ||" if hidden else ""

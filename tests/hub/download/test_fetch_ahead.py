@@ -14,7 +14,7 @@ from bot.config import parse_settings
 from bot.errors import ModelUnavailable
 from bot.hub.download import fetch_ahead
 from bot.hub.download.fetch_ahead import FetchAhead, default_models
-from bot.hub.model_filter import ANYTHING, Accepts
+from bot.hub.model_filter import ANYTHING, ModelFilter
 from tests.fakes.waiting import until
 from tests.hub.finding import hub_environment
 from tests.hub.loopback_hub import LoopbackHub, serve_hub
@@ -53,7 +53,7 @@ def test_the_defaults_are_fetched_unless_the_host_says_no() -> None:
     assert not default_models(parse_settings({}))
 
 
-def wanted(*references: str) -> dict[str, Accepts]:
+def wanted(*references: str) -> dict[str, ModelFilter]:
     return dict.fromkeys(references, ANYTHING)
 
 

@@ -67,7 +67,7 @@ def test_the_share_is_told_and_nothing_is_fetched_twice(hub: LoopbackHub, text: 
     hub.slow_s = 0.6
     assert not is_here(text)
     cache = ModelCache(CPU, budget_bytes=1 << 30, idle_unload_s=60.0, trusted=TRUSTED)
-    classifier = cache.get(text, load_classifier, lambda *fetched: told.append(fetched), ClassifyPipeline.accepts)
+    classifier = cache.get(text, load_classifier, lambda *fetched: told.append(fetched), ClassifyPipeline.model_filter)
     (result,) = classifier([classifier.prepare(Image.new("RGB", (64, 64), "red"), top=1)])
     assert len(result.labels) == 1
     assert is_here(text)
@@ -76,7 +76,7 @@ def test_the_share_is_told_and_nothing_is_fetched_twice(hub: LoopbackHub, text: 
     assert told[-1][0] == told[-1][1]
     asked = list(hub.requests)
     assert len([request for request in asked if request.startswith("GET") and ".pth" in request]) == 1
-    find_model(text, accepts=ClassifyPipeline.accepts, trusted=TRUSTED)
+    find_model(text, model_filter=ClassifyPipeline.model_filter, trusted=TRUSTED)
     assert hub.requests == asked
 
 
@@ -130,11 +130,11 @@ def test_what_goes_wrong_is_told(hub: LoopbackHub, text: str, troubles: list[tup
     for fault, why in troubles:
         hub.faults.append(fault)
         with pytest.raises(ModelUnavailable) as error:
-            find_model(text, accepts=ClassifyPipeline.accepts, trusted=TRUSTED)
+            find_model(text, model_filter=ClassifyPipeline.model_filter, trusted=TRUSTED)
         assert why in error.value.values["hint"]
         assert not is_here(text)
         hub.faults.clear()
-    find_model(text, accepts=ClassifyPipeline.accepts, trusted=TRUSTED)
+    find_model(text, model_filter=ClassifyPipeline.model_filter, trusted=TRUSTED)
     assert is_here(text)
 
 
@@ -165,7 +165,7 @@ def test_offline_nothing_is_asked_and_what_is_here_is_used(hub: LoopbackHub, mon
 async def test_the_defaults_are_fetched_at_the_start_with_their_shares(hub: LoopbackHub) -> None:
     hub.slow_s = 0.6
     told: list[dict[str, float]] = []
-    models = dict.fromkeys([SHUFFLENET, SCALED], ClassifyPipeline.accepts)
+    models = dict.fromkeys([SHUFFLENET, SCALED], ClassifyPipeline.model_filter)
     async with FetchAhead(models, lambda shares: told.append(dict(shares)), print, TRUSTED) as ahead:
         ahead.start()
         await until(lambda: not told[-1], within_s=60)

@@ -54,7 +54,7 @@ def test_every_precision(precision: Any, tmp_path: Path) -> None:
     files = find_model(f"path:{tiny_siglip(tmp_path / 'siglip')}")
     (found, right) = (load_classifier(files, Device("cpu", threads=1, precision=p)) for p in (precision, "fp32"))
     pictures = [Image.open(io.BytesIO(picture)).convert("RGB") for picture in PICTURES]
-    for one, other in zip(*(c([c.prepare(p, 3) for p in pictures], LABELS) for c in (found, right)), strict=True):
+    for one, other in zip(*(c([c.preprocess(p, 3) for p in pictures], LABELS) for c in (found, right)), strict=True):
         scores = {label.label: label.score for label in other.labels}
         assert {label.label: label.score for label in one.labels} == pytest.approx(scores, abs=0.02)
 

@@ -89,8 +89,8 @@ def test_what_is_no_picture_fails_alone(tmp_path: Path) -> None:
 def test_models_of_other_kinds_are_refused(tmp_path: Path) -> None:
     classifier, mute = tiny_classifier(tmp_path / "vit"), tiny_llava(tmp_path / "mute", chat=None)
     with pytest.raises(ModelUnavailable) as error:
-        find_model(f"path:{classifier}", accepts=DescribePipeline.accepts)
+        find_model(f"path:{classifier}", model_filter=DescribePipeline.model_filter)
     assert "but the command takes image captioning" in error.value.values["hint"]
     with pytest.raises(ModelUnavailable) as error:
-        load_describer(find_model(f"path:{mute}", accepts=DescribePipeline.accepts), CPU)
+        load_describer(find_model(f"path:{mute}", model_filter=DescribePipeline.model_filter), CPU)
     assert "It has no chat template" in error.value.values["hint"]

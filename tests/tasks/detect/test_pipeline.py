@@ -128,13 +128,13 @@ def test_a_confidence_is_per_cent(confidence: int) -> None:
 @pytest.mark.parametrize("name", ["resnet50", "ResNet50_Weights.IMAGENET1K_V2"])
 def test_a_classifier_is_refused_before_it_is_fetched(name: str) -> None:
     with pytest.raises(ModelUnavailable) as error:
-        find_model(f"torchvision:{name}", accepts=DetectPipeline.accepts)
+        find_model(f"torchvision:{name}", model_filter=DetectPipeline.model_filter)
     assert "It is for image-classification, but the command takes" in error.value.values["hint"]
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
     folder = tiny_classifier(tmp_path / "vit")
     with pytest.raises(ModelUnavailable) as error:
-        find_model(f"path:{folder}", accepts=DetectPipeline.accepts)
+        find_model(f"path:{folder}", model_filter=DetectPipeline.model_filter)
     assert "It is ViTForImageClassification, but the command takes object detection" in error.value.values["hint"]
-    assert not DetectPipeline.accepts.fits("OwlViTForObjectDetection")
+    assert not DetectPipeline.model_filter.matches("OwlViTForObjectDetection")

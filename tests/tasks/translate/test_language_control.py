@@ -235,7 +235,7 @@ def test_one_tag_of_several() -> None:
 
 def test_models_that_are_no_translators_are_refused_before_they_are_loaded(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable) as refused:
-        find_model(f"path:{tiny_sentiment(tmp_path / 'mood')}", accepts=TranslatePipeline.accepts)
+        find_model(f"path:{tiny_sentiment(tmp_path / 'mood')}", model_filter=TranslatePipeline.model_filter)
     assert "It is BertForSequenceClassification, but the command takes translation models" in str(
         refused.value.values["hint"]
     )

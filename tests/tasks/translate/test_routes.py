@@ -47,7 +47,7 @@ def test_two_models_cost_something_else_than_the_first_one_alone() -> None:
     settings = translate(pair("pt", "en", "pt-en"), pair("en", "de", "en-de"))
     alone, both = settings.request("x", to="en"), settings.request("x", to="de", source="pt")
     assert alone.model == both.model
-    assert set(alone.cost_keys).isdisjoint(both.cost_keys)
+    assert set(alone.timing_keys).isdisjoint(both.timing_keys)
 
 
 def test_the_direct_model_always_wins() -> None:
