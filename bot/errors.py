@@ -18,6 +18,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+from bot.i18n.texts import gettext as _
+
 _BRIEF_CHARS = 300
 _MOST_NAMES = 20
 
