@@ -38,7 +38,7 @@ class Store(Protocol):
     async def get_value(self, key: str) -> Any:
         """Return a value that was kept, or None."""
 
-    def set_value(self, key: str, get_value: Any) -> None:
+    def set_value(self, key: str, value: Any) -> None:
         """Keep a JSON value soon."""
 
 
@@ -77,6 +77,6 @@ class NoStore:
         """Return a value that was kept in this process, or None."""
         return json.loads(self._values.get(key, "null"))
 
-    def set_value(self, key: str, get_value: Any) -> None:
+    def set_value(self, key: str, value: Any) -> None:
         """Keep a JSON value as long as this process lives."""
-        self._values[key] = json.dumps(get_value)
+        self._values[key] = json.dumps(value)

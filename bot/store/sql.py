@@ -29,9 +29,9 @@ _DAY_S = 86_400
 _SWEEP_EVERY_S = _DAY_S
 _NO_TEXT = "There are characters in this that are no text (half of a pair). Remove them and try again."
 _INSERT = sa.insert(jobs)
-_UPDATE = sa.update(jobs).where(jobs.c.id == sa.bindparam("job_id"), jobs.c.mark_answered.is_(False))
+_UPDATE = sa.update(jobs).where(jobs.c.id == sa.bindparam("job_id"), jobs.c.answered.is_(False))
 _DELETE = sa.delete(jobs).where(jobs.c.id == sa.bindparam("job_id"))
-_SWEEP = sa.delete(jobs).where(jobs.c.mark_answered, jobs.c.created_at < sa.bindparam("before"))
+_SWEEP = sa.delete(jobs).where(jobs.c.answered, jobs.c.created_at < sa.bindparam("before"))
 _KEEP = sa.insert(values)
 _KEEP_NOT = sa.delete(values).where(values.c.key == sa.bindparam("kept"))
 
@@ -123,7 +123,7 @@ class SqlStore:
 
     async def unanswered(self) -> list[Job]:
         """Return every job that nobody was answered for, oldest first."""
-        query = sa.select(jobs).where(jobs.c.mark_answered.is_(False)).order_by(jobs.c.number)
+        query = sa.select(jobs).where(jobs.c.answered.is_(False)).order_by(jobs.c.number)
         async with self._connected("read") as connection:
             rows = (await connection.execute(query)).mappings().all()
         return [job for job in map(read_job, rows) if job is not None]
@@ -131,12 +131,12 @@ class SqlStore:
     async def get_value(self, key: str) -> Any:
         """Return a value that was kept, or None."""
         async with self._connected("read") as connection:
-            text = await connection.scalar(sa.select(values.c.get_value).where(values.c.key == key))
+            text = await connection.scalar(sa.select(values.c.value).where(values.c.key == key))
         return None if text is None else json.loads(text)
 
-    def set_value(self, key: str, get_value: Any) -> None:
+    def set_value(self, key: str, value: Any) -> None:
         """Keep a JSON value soon."""
-        text = json.dumps(get_value)
+        text = json.dumps(value)
         self._writer.soon((_KEEP_NOT, {"kept": key}), (_KEEP, {"key": key, "value": text}))
 
     def _sweep(self) -> None:

@@ -207,7 +207,7 @@ async def test_an_answer_to_a_dead_token_is_posted(
 async def test_an_answer_that_was_posted_but_not_marked_is_not_given_again_elsewhere(
     alice: MemberActor, channel: ChannelHandle, env: Env, engine: Engine, lives: Lives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "answered", lambda _: None)
+    monkeypatch.setattr(engine, "mark_answered", lambda _: None)
     result = await alice.slash(channel, "imagine", prompt="a cat")
     await env.advance_time(16 * 60)
     await lives.again(env, FakeDevice())
@@ -230,7 +230,7 @@ async def test_a_job_whose_first_response_never_arrived_is_answered_in_the_chann
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     device.hold()
-    monkeypatch.setattr(engine.store, "readdress", lambda *_: None)
+    monkeypatch.setattr(engine.store, "update_address", lambda *_: None)
     await alice.slash(channel, "imagine", prompt="a cat")
     for method in ("GET", "PATCH"):
         env.inject_error(method, "/webhooks/*/@original", status=404, code=code, times=None)

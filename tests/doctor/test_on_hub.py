@@ -113,7 +113,7 @@ def test_answers_that_make_no_sense_and_a_home_that_cannot_be_read_are_lines(hub
     odd = {"whoami": b"[1]", "revision": b"{}", "models": b"[]"}
     hub.faults += [Fault(path, 200, body=body) for path, body in odd.items()]
     found = doctor(hub, tmp_path, HF_TOKEN=TOKEN)
-    assert "can't be asked (NotAHub: TypeError: " in found["HF token"]["text"]
+    assert "can't be asked (NotAHubError: TypeError: " in found["HF token"]["text"]
     assert all("isn't a Hub" in found[name]["text"] for name in _NAMES)
     (tmp_path / "token").mkdir()
     found = doctor(hub, tmp_path, HF_TOKEN_PATH=str(tmp_path / "token"))

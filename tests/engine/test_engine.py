@@ -137,7 +137,7 @@ async def test_a_job_of_another_version_whose_model_nobody_can_read_stops_no_sta
 
 async def test_a_store_in_trouble_holds_nobody_up_for_long(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.engine.engine._NOTE_S", 0.01)
-    monkeypatch.setattr(engine.store, "settle", asyncio.Event().wait)
+    monkeypatch.setattr(engine.store, "flush", asyncio.Event().wait)
     await engine.flush()
 
 

@@ -24,7 +24,7 @@ for argument in sys.argv[1:]:
     task, _, reference = argument.rpartition(" ")
     shares = []
     try:
-        accepts = TASKS[task].accepts if task else ANYTHING
+        accepts = TASKS[task].model_filter if task else ANYTHING
         files = find_model(reference, lambda done, total: shares.append(done / (total or 1)), accepts)
         out.append({"shown": files.shown, "size": files.size_bytes, "last": shares[-1:], "shares": shares,
                     "files": sorted(p.name for p in files.folder.rglob("*"))})

@@ -132,10 +132,10 @@ def test_a_hub_that_refuses_otherwise(hub: LoopbackHub, tmp_path: Path, path: st
     [
         ("model.safetensors", {"size": 12_345}, "The file model.safetensors arrived damaged"),
         ("model.safetensors", {"size": 10}, "The file model.safetensors arrived damaged"),
-        ("model.safetensors", {"size": "x"}, "isn't a Hub (NotAHub: a file called model.safetensors of x bytes)"),
+        ("model.safetensors", {"size": "x"}, "isn't a Hub (NotAHubError: a file called model.safetensors of x bytes)"),
         ("model.safetensors", {"oid": "0" * 40}, "The file model.safetensors arrived damaged"),
         ("config.json", {"oid": "0" * 40}, "The file config.json arrived damaged"),
-        ("config.json", {"path": "../config.json"}, "isn't a Hub (NotAHub: a file called ../config.json"),
+        ("config.json", {"path": "../config.json"}, "isn't a Hub (NotAHubError: a file called ../config.json"),
     ],
 )
 def test_a_list_of_files_that_was_wrong_is_forgotten(

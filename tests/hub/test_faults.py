@@ -118,7 +118,7 @@ def test_no_list_of_files_leads_out_of_the_cache(find: Finder, tmp_path: Path) -
         content=listed("other.safetensors", "../../mine"),
     )
     for name, answer in found.items():
-        assert "isn't a Hub (NotAHub: a file called " in answer["hint"], name
+        assert "isn't a Hub (NotAHubError: a file called " in answer["hint"], name
     assert victim.read_bytes() == b"mine"
     assert not list(tmp_path.rglob(WEIGHTS))
 

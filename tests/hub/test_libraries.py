@@ -27,7 +27,7 @@ from bot.hub.cards import local_card
 from bot.tasks.registry import TASKS
 for task, reference in (("imagine", "bundled:emoji-sd"), ("translate", "bundled:bergamot-en-pt"),
                         ("classify", "torchvision:resnet50")):
-    assert not local_card(reference, TASKS[task].accepts).trouble
+    assert not local_card(reference, TASKS[task].model_filter).trouble
 print(*{name.partition(".")[0] for name in sys.modules})
 """
 

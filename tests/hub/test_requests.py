@@ -25,7 +25,9 @@ sys.addaudithook(lambda event, details: calls.append(str(details)) if event in (
 from bot.machine.device import Device
 from bot.workers.model_cache import ModelCache
 from bot.tasks.imagine.renderer import Painter
-from bot.tasks import classify, sentiment, translate
+from bot.tasks.classify import pipeline as classify
+from bot.tasks.sentiment import pipeline as sentiment
+from bot.tasks.translate import translator as translate
 cache = ModelCache(Device("cpu", threads=1, precision="fp32"), budget_bytes=1 << 32, idle_unload_s=60.0)
 loaders = {"sentiment": sentiment._TextClassifier, "classifier": classify.load_classifier, "emoji": Painter,
            "marian": lambda files, device: translate.Translator(files, device, {})}

@@ -149,12 +149,12 @@ async def test_answered_jobs_keep_no_content(url: str) -> None:
 
 
 async def test_old_answered_jobs_are_forgotten_and_no_others(url: str) -> None:
-    mark_answered, waiting = picture_job(), picture_job()
-    mark_answered.created_at = waiting.created_at = time.time() - 86_400
+    answered, waiting = picture_job(), picture_job()
+    answered.created_at = waiting.created_at = time.time() - 86_400
     async with opened(url) as store:
-        await store.add(mark_answered)
+        await store.add(answered)
         await store.add(waiting)
-        store.mark_answered(mark_answered)
+        store.mark_answered(answered)
     async with opened(url, keep_days=0.5) as store:
         assert [job.id for job in await store.unanswered()] == [waiting.id]
     assert len(await in_the_database(url, "SELECT id FROM jobs")) == 1

@@ -39,7 +39,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Let batches and loading go by a clock of our own."""
     clock = Clock()
-    for module in ("batch", "loading"):
+    for module in ("batch_runner", "background_load"):
         monkeypatch.setattr(f"bot.workers.{module}.time", clock)
     return clock
 
