@@ -24,7 +24,7 @@ from bot.engine.engine import Engine
 from bot.engine.job import Requester
 from bot.tasks.base import Request
 from bot.tasks.imagine.task import ImagineRequest
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 from bot.wiring import make_engine
 
 IN_FLIGHT = 128

@@ -22,7 +22,7 @@ from statistics import median
 from benchmarks.throughput.checkpoints import distilbert
 from bot.config import parse_settings
 from bot.engine.job import Requester
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 from bot.wiring import make_engine
 from tests.hub.finding import hub_environment
 from tests.hub.loopback_hub import LoopbackHub, serve_hub

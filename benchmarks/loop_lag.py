@@ -19,7 +19,7 @@ from bot.bundled.prepare import prepare
 from bot.config import parse_settings
 from bot.engine.engine import Engine
 from bot.engine.job import Requester
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 from bot.wiring import make_engine
 
 TICK_S = 0.005

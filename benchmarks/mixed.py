@@ -21,7 +21,7 @@ from bot.config import parse_settings
 from bot.engine.engine import Engine
 from bot.engine.job import Requester
 from bot.tasks.imagine.task import ImagineRequest
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 from bot.wiring import make_engine
 
 STEPS = 50

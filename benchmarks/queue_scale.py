@@ -17,7 +17,7 @@ import time
 
 from bot.engine.job import Job, Requester
 from bot.engine.queue import BatchLimits, JobQueue
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 
 SIZES = (1_000, 10_000, 100_000)
 ROUNDS = 3

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
@@ -20,11 +20,11 @@ from bot.machine.cgroup import cpu_limit
 from bot.machine.device import Device, Precision, find_devices, usable_cpus
 from bot.tasks.registry import TASKS
 from bot.tasks.settings import Frozen, TaskSettings
+from bot.tasks.task import SettingsT, Task
 
 DEFAULT_FILE = Path("config.toml")
 TOKEN_VARIABLE = "DISCORD_TOKEN"  # noqa: S105 - the name of the variable, not the token
 _GIB = 1 << 30
-Table = TypeVar("Table", bound=TaskSettings)
 _DEVICE_NAME = re.compile(r"cpu|mps|(cuda|xpu):\d+")
 _DRIVERS = "SQLite's is aiosqlite; for PostgreSQL write postgresql+asyncpg://… and install hubcord[postgres]"
 _SECRETS = {"token", "discord_token", "hf_token", "password", "secret"}
@@ -178,9 +178,9 @@ class Settings(Frozen):
         """Return the settings of the tasks that have a model: those whose commands are there."""
         return {name: settings for name, settings in self.tasks.items() if settings.references}
 
-    def task(self, kind: type[Table]) -> Table:
-        """Return the settings of the task that `kind` sets up."""
-        return next(settings for settings in self.tasks.values() if isinstance(settings, kind))
+    def of(self, task: Task[Any, Any, SettingsT]) -> SettingsT:
+        """Return the settings of a task."""
+        return cast("SettingsT", getattr(self, task.name))
 
 
 @lru_cache(maxsize=1)

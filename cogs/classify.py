@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
 from bot.bot import Bot
 from bot.components.attachments import picture_request
-from bot.components.autocomplete import model_choices
 from bot.components.message_content import first_image
-from bot.tasks.classify.pipeline import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
-from bot.tasks.classify.view import classify_answer
+from bot.components.task_cog import Interaction, TaskCog, message_menu
+from bot.tasks.classify.task import CLASSIFY, MAX_TOP, ClassifyRequest, read_labels
 
 
-class Classify(commands.Cog):
+class Classify(TaskCog, task=CLASSIFY):
     """Name what pictures show."""
 
     def __init__(self, bot: Bot) -> None:
-        self._bot = bot
-        self._settings = bot.settings.task(ClassifySettings)
-        self._menu = app_commands.ContextMenu(name="Classify image", callback=self.classify_message)
-        bot.replies.register("classify", classify_answer)
-        bot.tree.add_command(self._menu)
-
-    async def cog_unload(self) -> None:
-        """Take the menu away."""
-        self._bot.tree.remove_command(self._menu.name, type=self._menu.type)
+        super().__init__(bot)
+        self._settings = bot.settings.of(CLASSIFY)
 
     @app_commands.command()
     @app_commands.describe(
@@ -37,7 +28,7 @@ class Classify(commands.Cog):
     )
     async def classify(
         self,
-        interaction: discord.Interaction[Bot],
+        interaction: Interaction,
         image: discord.Attachment,
         top: app_commands.Range[int, 1, MAX_TOP] | None = None,
         labels: str = "",
@@ -45,7 +36,7 @@ class Classify(commands.Cog):
     ) -> None:
         """Name what a picture shows."""
         own = read_labels(labels)
-        name = model or (None if own else self._bot.model_defaults.here(interaction, "classify"))
+        name = model or (None if own else self.model(interaction))
         request = picture_request(
             ClassifyRequest,
             image,
@@ -54,17 +45,13 @@ class Classify(commands.Cog):
             top=top or min(len(own), MAX_TOP) or 5,
             labels=own,
         )
-        await self._bot.replies.answer(interaction, "classify", request)
+        await self.answer(interaction, request)
 
-    @classify.autocomplete("model")
-    async def _models(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return model_choices(interaction, "classify", typed)
-
-    async def classify_message(self, interaction: discord.Interaction[Bot], message: discord.Message) -> None:
+    @message_menu("Classify image")
+    async def classify_message(self, interaction: Interaction, message: discord.Message) -> None:
         """Name what the first picture of the clicked message shows."""
-        chosen = self._bot.model_defaults.choose(interaction, "classify", None)
-        request = picture_request(ClassifyRequest, first_image(interaction, message), self._settings, model=chosen)
-        await self._bot.replies.answer(interaction, "classify", request)
+        image, model = first_image(interaction, message), self.model(interaction)
+        await self.answer(interaction, picture_request(ClassifyRequest, image, self._settings, model=model))
 
 
 async def setup(bot: Bot) -> None:

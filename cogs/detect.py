@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
 from bot.bot import Bot
 from bot.components.attachments import picture_request
-from bot.components.autocomplete import model_choices
-from bot.tasks.detect.pipeline import MAX_CONFIDENCE, DetectRequest, DetectSettings
-from bot.tasks.detect.view import detect_answer
+from bot.components.task_cog import Interaction, TaskCog
+from bot.tasks.detect.task import DETECT, MAX_CONFIDENCE, DetectRequest
 
 
-class Detect(commands.Cog):
+class Detect(TaskCog, task=DETECT):
     """Find things in pictures."""
-
-    def __init__(self, bot: Bot) -> None:
-        self._bot = bot
-        self._settings = bot.settings.task(DetectSettings)
-        bot.replies.register("detect", detect_answer)
 
     @app_commands.command()
     @app_commands.describe(
@@ -29,24 +22,15 @@ class Detect(commands.Cog):
     )
     async def detect(
         self,
-        interaction: discord.Interaction[Bot],
+        interaction: Interaction,
         image: discord.Attachment,
         confidence: app_commands.Range[int, 1, MAX_CONFIDENCE] | None = None,
         model: str | None = None,
     ) -> None:
         """Find and count what is in a picture."""
-        request = picture_request(
-            DetectRequest,
-            image,
-            self._settings,
-            model=self._bot.model_defaults.choose(interaction, "detect", model),
-            confidence=confidence or self._settings.confidence,
-        )
-        await self._bot.replies.answer(interaction, "detect", request)
-
-    @detect.autocomplete("model")
-    async def _models(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return model_choices(interaction, "detect", typed)
+        settings, model = interaction.client.settings.of(DETECT), self.model(interaction, model)
+        sure = confidence or settings.confidence
+        await self.answer(interaction, picture_request(DetectRequest, image, settings, model=model, confidence=sure))
 
 
 async def setup(bot: Bot) -> None:

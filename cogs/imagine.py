@@ -5,27 +5,24 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import discord
 from discord import app_commands
-from discord.ext import commands
 
 from bot.bot import Bot
-from bot.components.autocomplete import matching, model_choices
+from bot.components.autocomplete import matching
+from bot.components.task_cog import Interaction, TaskCog
 from bot.errors import BadInput
-from bot.tasks.imagine.task import MAX_PROMPT_CHARS, MAX_SEED, ImagineRequest, ImagineSettings
-from bot.tasks.imagine.view import imagine_answer
+from bot.tasks.imagine.task import IMAGINE, MAX_PROMPT_CHARS, MAX_SEED, ImagineRequest
 
 _MAX_STEPS, _MAX_GUIDANCE, _MAX_COUNT = 1000, 50, 10
 _MAX_CHOICE_CHARS = 100
 
 
-class Imagine(commands.Cog):
+class Imagine(TaskCog, task=IMAGINE):
     """Make pictures."""
 
     def __init__(self, bot: Bot) -> None:
-        self._bot = bot
-        self._settings = bot.settings.task(ImagineSettings)
-        bot.replies.register("imagine", imagine_answer)
+        super().__init__(bot)
+        self._settings = bot.settings.of(IMAGINE)
 
     @app_commands.command()
     @app_commands.describe(
@@ -42,7 +39,7 @@ class Imagine(commands.Cog):
     )
     async def imagine(
         self,
-        interaction: discord.Interaction[Bot],
+        interaction: Interaction,
         prompt: app_commands.Range[str, 1, MAX_PROMPT_CHARS],
         negative: app_commands.Range[str, 0, MAX_PROMPT_CHARS] = "",
         size: str | None = None,
@@ -57,7 +54,7 @@ class Imagine(commands.Cog):
         """Make pictures from a prompt."""
         request = self._request(
             prompt,
-            model=self._bot.model_defaults.choose(interaction, "imagine", model),
+            model=self.model(interaction, model),
             negative=negative,
             size=size,
             steps=steps,
@@ -67,7 +64,7 @@ class Imagine(commands.Cog):
             seed=seed,
             count=count,
         )
-        await self._bot.replies.answer(interaction, "imagine", request)
+        await self.answer(interaction, request)
 
     async def _request(self, prompt: str, **options: Any) -> ImagineRequest:
         """Build a request; refuse at once what is known not to fit the model."""
@@ -76,17 +73,17 @@ class Imagine(commands.Cog):
         return request
 
     @imagine.autocomplete("size")
-    async def _sizes(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+    async def _sizes(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         sizes = await asyncio.to_thread(self._settings.sizes, self._chosen(interaction))
         return matching(((size.replace("x", "×"), size) for size in sizes), typed.replace("x", "×"))
 
     @imagine.autocomplete("scheduler")
-    async def _schedulers(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+    async def _schedulers(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         names = await asyncio.to_thread(self._settings.schedulers, self._chosen(interaction))
         return matching(((name, name) for name in names), typed)
 
     @imagine.autocomplete("lora")
-    async def _loras(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+    async def _loras(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """Offer the adapters for the model, for the last one of those that are typed."""
         before, comma, last = typed.rpartition(",")
         loras = await asyncio.to_thread(self._settings.loras_for, self._chosen(interaction))
@@ -97,17 +94,13 @@ class Imagine(commands.Cog):
             if len(written + choice.value) <= _MAX_CHOICE_CHARS
         ]
 
-    @imagine.autocomplete("model")
-    async def _models(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        return model_choices(interaction, "imagine", typed)
-
-    def _chosen(self, interaction: discord.Interaction[Bot]) -> str:
+    def _chosen(self, interaction: Interaction) -> str:
         """Return the model that is chosen so far."""
         model: str | None = getattr(interaction.namespace, "model", None)
         try:
-            return self._bot.model_defaults.choose(interaction, "imagine", model)
+            return self.model(interaction, model)
         except BadInput:
-            return self._bot.model_defaults.choose(interaction, "imagine", None)
+            return self.model(interaction)
 
 
 async def setup(bot: Bot) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from bot.config import Settings, discord_token, load_settings, parse_settings
 from bot.errors import ConfigError
-from bot.tasks.imagine.task import ImagineSettings
+from bot.tasks.imagine.task import IMAGINE
 from bot.tasks.registry import TASKS
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
@@ -24,7 +24,7 @@ LORA = {"name": "ink", "model": "path:ink.safetensors"}
 def test_the_example_is_valid() -> None:
     settings = load_settings(EXAMPLE)
     assert settings.tasks.keys() == TASKS.keys()
-    assert settings.task(ImagineSettings).models[0].startswith("hf:CompVis/stable-diffusion-v1-4@")
+    assert settings.of(IMAGINE).models[0].startswith("hf:CompVis/stable-diffusion-v1-4@")
 
 
 def test_the_example_has_every_key_with_its_default() -> None:

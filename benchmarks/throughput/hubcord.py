@@ -11,8 +11,8 @@ from bot.config import parse_settings
 from bot.engine.engine import Engine
 from bot.engine.job import Requester
 from bot.tasks.base import Request
-from bot.tasks.classify.pipeline import ClassifyRequest
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.classify.task import ClassifyRequest
+from bot.tasks.sentiment.task import SentimentRequest
 from bot.wiring import make_engine
 
 _REQUESTS: dict[str, Callable[[str, str], Request]] = {

@@ -11,14 +11,14 @@ import typer
 from bot.cli import host, models, show
 from bot.cli.session import Session, stdin_lines
 from bot.errors import BadInput
-from bot.tasks.classify.pipeline import MAX_TOP, ClassifyRequest, ClassifySettings, read_labels
-from bot.tasks.describe.pipeline import DescribeRequest, DescribeSettings
-from bot.tasks.detect.pipeline import MAX_CONFIDENCE, DetectRequest, DetectSettings
-from bot.tasks.imagine.task import MAX_SEED, ImagineSettings
+from bot.tasks.classify.task import CLASSIFY, MAX_TOP, ClassifyRequest, read_labels
+from bot.tasks.describe.task import DESCRIBE, DescribeRequest
+from bot.tasks.detect.task import DETECT, MAX_CONFIDENCE, DetectRequest
+from bot.tasks.imagine.task import IMAGINE, MAX_SEED
 from bot.tasks.picture import PictureRequest, PictureSettings
-from bot.tasks.sentiment.pipeline import SentimentRequest, SentimentSettings
+from bot.tasks.sentiment.task import SENTIMENT, SentimentRequest
 from bot.tasks.settings import ModelSettings
-from bot.tasks.translate.pipeline import TranslateRequest, TranslateSettings
+from bot.tasks.translate.task import TRANSLATE, TranslateRequest
 
 app = typer.Typer(
     name="hubcord",
@@ -40,7 +40,7 @@ Texts = Annotated[list[str], typer.Argument(help="Texts; a single - reads lines 
 def sentiment(texts: Texts, model: Model = None, config: Config = None, json: Json = False) -> None:
     """Tell the sentiment of each text."""
     with Session.open(config, json=json) as session:
-        reference = _chosen(model, session.settings.task(SentimentSettings))
+        reference = _chosen(model, session.settings.of(SENTIMENT))
         requests = (_make(SentimentRequest, model=reference, text=text) for text in _lines(texts))
         session.run("sentiment", requests, show.sentiment)
 
@@ -56,7 +56,7 @@ def classify(
 ) -> None:
     """Name what each picture shows."""
     with Session.open(config, json=json) as session:
-        settings, own = session.settings.task(ClassifySettings), read_labels(labels)
+        settings, own = session.settings.of(CLASSIFY), read_labels(labels)
         reference = settings.choose_for(own, None) if model is None else model
         options: dict[str, Any] = {"model": reference, "top": top or min(len(own), MAX_TOP) or 5, "labels": own}
         requests = (_make(_read_picture, ClassifyRequest, path, settings, **options) for path in files)
@@ -76,7 +76,7 @@ def detect(
 ) -> None:
     """Find and count what is in each picture."""
     with Session.open(config, json=json) as session:
-        settings = session.settings.task(DetectSettings)
+        settings = session.settings.of(DETECT)
         options = {"model": _chosen(model, settings), "confidence": confidence or settings.confidence}
         if out is not None:
             _make_folder(out)
@@ -88,7 +88,7 @@ def detect(
 def describe(files: Pictures, model: Model = None, config: Config = None, json: Json = False) -> None:
     """Say in words what each picture shows."""
     with Session.open(config, json=json) as session:
-        settings = session.settings.task(DescribeSettings)
+        settings = session.settings.of(DESCRIBE)
         reference = _chosen(model, settings)
         requests = (_make(_read_picture, DescribeRequest, path, settings, model=reference) for path in files)
         session.run("describe", requests, show.describe, names=[str(path) for path in files])
@@ -112,7 +112,7 @@ def imagine(
 ) -> None:
     """Make pictures from a prompt."""
     with Session.open(config, json=json) as session:
-        settings = session.settings.task(ImagineSettings)
+        settings = session.settings.of(IMAGINE)
         options: dict[str, Any] = {
             "model": _chosen(model, settings),
             "negative": negative, "steps": steps, "guidance": guidance, "count": count, "size": size,
@@ -137,7 +137,7 @@ def translate(
 ) -> None:
     """Translate each text."""
     with Session.open(config, json=json) as session:
-        settings = session.settings.task(TranslateSettings)
+        settings = session.settings.of(TRANSLATE)
         build: Callable[..., TranslateRequest] = settings.request
         if model is not None and model not in settings.references:
             build = settings.request_of_model

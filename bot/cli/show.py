@@ -14,13 +14,13 @@ from rich.text import Text
 from bot.cli.console import strip_control
 from bot.engine.job import Job
 from bot.i18n.texts import gettext as _
-from bot.tasks.classify.pipeline import ClassifyResult
-from bot.tasks.describe.pipeline import DescribeResult
-from bot.tasks.detect.pipeline import DetectResult
+from bot.tasks.classify.task import ClassifyResult
+from bot.tasks.describe.task import DescribeResult
+from bot.tasks.detect.task import DetectResult
 from bot.tasks.imagine.task import ImagineResult
-from bot.tasks.sentiment.pipeline import SentimentResult
+from bot.tasks.sentiment.task import SentimentResult
 from bot.tasks.translate.languages import language_name
-from bot.tasks.translate.pipeline import TranslateResult
+from bot.tasks.translate.task import TranslateResult
 
 _BAR_CELLS = 24
 _SLUG_CHARS = 40

@@ -13,10 +13,10 @@ from bot.demo.guild import EXAMPLES
 from bot.engine.engine import Engine
 from bot.engine.job import Job, Requester
 from bot.tasks.base import Request
-from bot.tasks.classify.pipeline import ClassifyRequest, ClassifySettings
-from bot.tasks.imagine.task import ImagineRequest, ImagineSettings
-from bot.tasks.sentiment.pipeline import SentimentRequest, SentimentSettings
-from bot.tasks.translate.pipeline import TranslateSettings
+from bot.tasks.classify.task import CLASSIFY, ClassifyRequest
+from bot.tasks.imagine.task import IMAGINE, ImagineRequest
+from bot.tasks.sentiment.task import SENTIMENT, SentimentRequest
+from bot.tasks.translate.task import TRANSLATE
 
 _NOBODY = Requester(user_id=0)
 
@@ -34,11 +34,11 @@ async def warm_up(engine: Engine, settings: Settings) -> AsyncIterator[None]:
 
 
 def _tiny(settings: Settings) -> Iterator[tuple[str, Request]]:
-    yield "sentiment", SentimentRequest(model=settings.task(SentimentSettings).choose(None), text="Fine.")
-    yield "translate", settings.task(TranslateSettings).request("Good morning.", to="pt", source="en")
+    yield "sentiment", SentimentRequest(model=settings.of(SENTIMENT).choose(None), text="Fine.")
+    yield "translate", settings.of(TRANSLATE).request("Good morning.", to="pt", source="en")
     picture = (EXAMPLES / "cat.jpg").read_bytes()
-    yield "classify", ClassifyRequest(model=settings.task(ClassifySettings).choose(None), image=picture)
-    drawing = settings.task(ImagineSettings).choose(None)
+    yield "classify", ClassifyRequest(model=settings.of(CLASSIFY).choose(None), image=picture)
+    drawing = settings.of(IMAGINE).choose(None)
     yield "imagine", ImagineRequest(model=drawing, prompt="a red heart", seed=0, steps=4)
 
 

@@ -24,7 +24,7 @@ from bot.store.base import NoStore, Store
 from bot.store.heartbeat import is_connected
 from bot.store.sql import SqlStore
 from bot.tasks.registry import configured
-from bot.tasks.translate.pipeline import TranslateSettings
+from bot.tasks.translate.task import TRANSLATE
 from bot.wiring import make_store
 
 _STORE = {
@@ -98,7 +98,7 @@ async def _hub_and_machine(settings: Settings) -> list[Check]:
     token, devices, languages = await asyncio.gather(
         check_hub_token(needed=needed),
         open_devices(settings.devices),
-        check_languages(settings.task(TranslateSettings)),
+        check_languages(settings.of(TRANSLATE)),
     )
     models = await asked
     cards = list({card.reference: card for _, card in models if card is not None}.values())

@@ -13,7 +13,8 @@ from bot.hub.download.repository import read_config
 from bot.hub.reference import parse_reference
 from bot.hub.resolve import local_folder
 from bot.tasks.translate.model_families import read_steering
-from bot.tasks.translate.pipeline import TranslatePipeline, TranslateSettings
+from bot.tasks.translate.pipeline import TranslatePipeline
+from bot.tasks.translate.task import TranslateSettings
 
 _LIMIT_S = 60.0
 _TELL = "import sys; from bot.doctor.languages import tell; tell(sys.stdin.read())"

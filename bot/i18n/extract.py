@@ -18,7 +18,7 @@ from bot.errors import UserError
 
 _ROOT = Path(__file__).parents[2]
 _ERRORS: list[type[UserError]] = [UserError, *UserError.__subclasses__()]
-_SHOWS = {"_", "translate", "Sentence", *(kind.__name__ for kind in _ERRORS)}
+_SHOWS = {"_", "gettext", "Sentence", "message_menu", *(kind.__name__ for kind in _ERRORS)}
 _COMMAND, _DESCRIPTIONS, _MENU, _GROUP = "command", "describe", "ContextMenu", "group_description"
 
 

@@ -14,7 +14,7 @@ from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 from bot.bot import Bot
 from bot.errors import BadInput
 from bot.tasks.base import Failure
-from bot.tasks.classify.pipeline import ClassifyRequest, ClassifyResult, Label
+from bot.tasks.classify.task import ClassifyRequest, ClassifyResult, Label
 from tests.fakes.answers import png
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import as_read, callbacks, description, edits, embed, message, private_text, public_text

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
-from bot.tasks.describe.pipeline import DescribeRequest, DescribeResult
+from bot.tasks.describe.task import DescribeRequest, DescribeResult
 from tests.fakes.answers import png
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import as_read, commands, description, embed, message, private_text

@@ -9,7 +9,7 @@ import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
 from bot.tasks.detect.draw_boxes import Box
-from bot.tasks.detect.pipeline import DetectRequest, DetectResult
+from bot.tasks.detect.task import DetectRequest, DetectResult
 from bot.tasks.detect.view import detect_answer
 from tests.fakes.answers import png
 from tests.fakes.executor import FakeDevice

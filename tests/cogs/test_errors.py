@@ -12,7 +12,7 @@ from bot.bot import Bot
 from bot.engine.engine import Engine
 from bot.errors import BadInput, OutOfMemory
 from bot.tasks.base import Failure
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 from bot.ui.answer import Answer
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import callbacks, edits, embed, private_text, public_text

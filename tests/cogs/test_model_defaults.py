@@ -13,7 +13,7 @@ from bot.bot import Bot
 from bot.client.model_defaults import ModelDefaults
 from bot.config import Settings, parse_settings
 from bot.store.base import NoStore
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 from tests.conftest import MODELS
 from tests.fakes.executor import FakeDevice
 from tests.fakes.lives import Lives

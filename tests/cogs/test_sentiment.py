@@ -7,7 +7,7 @@ import pytest
 from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 
 from bot.bot import Bot
-from bot.tasks.sentiment.pipeline import SentimentRequest, SentimentResult
+from bot.tasks.sentiment.task import SentimentRequest, SentimentResult
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import as_read, callbacks, description, edits, embed, message, private_text
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from simcord import ChannelHandle, Env, MemberActor
 
-from bot.tasks.translate.pipeline import TranslateRequest, TranslateResult
 from bot.tasks.translate.routes import Route
+from bot.tasks.translate.task import TranslateRequest, TranslateResult
 from tests.fakes.executor import FakeDevice
 from tests.fakes.seen import as_read, callbacks, description, embed, message, private_text
 

@@ -12,13 +12,13 @@ from bot.config import parse_settings
 from bot.doctor import languages
 from bot.doctor.check import Check
 from bot.doctor.languages import check_languages
-from bot.tasks.translate.pipeline import TranslateSettings
+from bot.tasks.translate.task import TRANSLATE
 from tests.models.tiny_models import tiny_sentiment
 from tests.models.tiny_translators import tiny_fsmt, tiny_m2m100, tiny_t5
 
 
 def look(*pairs: dict[str, Any]) -> dict[str, Check]:
-    settings = parse_settings({"translate": {"pairs": list(pairs)}}).task(TranslateSettings)
+    settings = parse_settings({"translate": {"pairs": list(pairs)}}).of(TRANSLATE)
     return {check.name.rpartition("/")[2]: check for check in asyncio.run(check_languages(settings))}
 
 

@@ -6,7 +6,7 @@ from bot.config import QueueSettings, load_settings
 from bot.engine.engine import Engine
 from bot.engine.job import Job, Requester
 from bot.store.base import NoStore, Store
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 from tests.fakes.executor import FakeDevice, FakeExecutor
 
 ALICE = Requester(user_id=1, guild_id=10)

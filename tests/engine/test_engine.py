@@ -16,7 +16,7 @@ from bot.errors import BadInput, JobCancelled, JobExpired, Refused, UserError
 from bot.store.sql import SqlStore
 from bot.tasks.base import Failure
 from bot.tasks.imagine.task import ImagineRequest
-from bot.tasks.sentiment.pipeline import SentimentResult
+from bot.tasks.sentiment.task import SentimentResult
 from tests.engine.engines import ALICE, BOB, ask, make_engine, request
 from tests.fakes.executor import FakeDevice
 from tests.fakes.waiting import until

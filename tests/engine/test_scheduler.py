@@ -11,7 +11,7 @@ from bot.engine.engine import Engine
 from bot.engine.job import Job, JobState, Requester
 from bot.errors import UserError
 from bot.tasks.imagine.task import ImagineRequest
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 from bot.workers.protocol import Progress
 from tests.engine.engines import ALICE, BOB, ask, make_engine, request
 from tests.fakes.executor import FakeDevice

@@ -9,7 +9,7 @@ import pytest
 from bot.engine.engine import Engine
 from bot.engine.job import Job, JobState
 from bot.errors import JobCancelled, JobExpired
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 from tests.engine.engines import ALICE, ask, make_engine
 from tests.fakes.executor import FakeDevice
 

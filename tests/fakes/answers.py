@@ -7,14 +7,14 @@ from functools import singledispatch
 from typing import Any
 
 from bot.tasks.base import Request, Result
-from bot.tasks.classify.pipeline import ClassifyRequest, ClassifyResult, Label
-from bot.tasks.describe.pipeline import DescribeRequest, DescribeResult
+from bot.tasks.classify.task import ClassifyRequest, ClassifyResult, Label
+from bot.tasks.describe.task import DescribeRequest, DescribeResult
 from bot.tasks.detect.draw_boxes import Box
-from bot.tasks.detect.pipeline import DetectRequest, DetectResult
+from bot.tasks.detect.task import DetectRequest, DetectResult
 from bot.tasks.imagine.task import ImagineRequest, ImagineResult, Picture
-from bot.tasks.sentiment.pipeline import SentimentRequest, SentimentResult
-from bot.tasks.translate.pipeline import TranslateRequest, TranslateResult
+from bot.tasks.sentiment.task import SentimentRequest, SentimentResult
 from bot.tasks.translate.routes import PIVOT
+from bot.tasks.translate.task import TranslateRequest, TranslateResult
 
 SHOWN = "fake@1"
 THINGS = (("dog", 0.9), ("person", 0.8), ("dog", 0.7), ("remote_control", 0.2))

@@ -8,7 +8,7 @@ import pytest
 
 from bot.engine.job import Job, JobState, Requester
 from bot.replies.job_progress import ProgressText
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

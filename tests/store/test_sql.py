@@ -21,9 +21,9 @@ from bot.errors import BadInput, UserError
 from bot.store import codec
 from bot.store.sql import SqlStore
 from bot.tasks.base import Request, Result
-from bot.tasks.classify.pipeline import ClassifyRequest, ClassifyResult, Label
+from bot.tasks.classify.task import ClassifyRequest, ClassifyResult, Label
 from bot.tasks.imagine.task import Picture
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from bot.errors import BadInput, ModelUnavailable, OutOfMemory, UserError
 from bot.hub.resolve import ModelFiles
 from bot.machine.device import Device, DeviceBroken, is_out_of_memory
 from bot.tasks.base import Answers, Context, Failure, Loaded, Outcome, Pipeline, Result
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 from tests.models.tiny_models import tiny_sentiment
 from tests.workers.line import CPU, Line, outcomes_of, report_of
 

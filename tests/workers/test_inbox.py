@@ -14,7 +14,7 @@ import pytest
 
 from bot.errors import BadInput
 from bot.tasks.base import Answers, Context, Loaded, Pipeline, Result
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 from bot.workers.batch_runner import BatchRun
 from bot.workers.inbox import Inbox
 from bot.workers.main import BatchLine, Worker, WorkerOptions

@@ -23,7 +23,7 @@ from bot.errors import JobCancelled, UserError
 from bot.machine.device import Device
 from bot.store.base import NoStore
 from bot.tasks.imagine.task import ImagineRequest, ImagineResult
-from bot.tasks.sentiment.pipeline import SentimentRequest, SentimentResult
+from bot.tasks.sentiment.task import SentimentRequest, SentimentResult
 from bot.workers.local import LocalDevice, LocalExecutor
 from bot.workers.main import WorkerOptions
 from bot.workers.protocol import Drafted, Event

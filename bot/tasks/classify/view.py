@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import discord
 
-from bot.tasks.classify.pipeline import ClassifyRequest, ClassifyResult
+from bot.tasks.classify.task import ClassifyRequest, ClassifyResult
 from bot.ui.answer import Answer, File
 from bot.ui.markdown import cut, escape, score_line
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
-
-from pydantic import Field
 
 from bot.errors import JobCancelled
 from bot.hub.access import model_unavailable
@@ -16,10 +13,10 @@ from bot.hub.libraries.class_names import mapped_classes
 from bot.hub.model_filter import ModelFilter, architectures
 from bot.hub.resolve import ModelFiles
 from bot.machine.device import Device
-from bot.tasks.base import Answers, Context, Loaded, Pipeline, Result
+from bot.tasks.base import Answers, Context, Loaded, Pipeline
 from bot.tasks.decode_image import decode_image
-from bot.tasks.picture import PictureRequest, PictureSettings, thumbnail
-from bot.tasks.settings import AnyReferences
+from bot.tasks.describe.task import DescribeRequest, DescribeResult, DescribeSettings
+from bot.tasks.picture import thumbnail
 from bot.tasks.tokenizer import load_tokenizer, with_words
 
 _SIDE = 2048
@@ -31,28 +28,6 @@ _KNOWN = "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"
 
 def _is_describer(architecture: str) -> bool:
     return architecture in mapped_classes("transformers", "models/auto/modeling_auto.py", _KNOWN)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DescribeRequest(PictureRequest):
-    """Ask for a sentence about a picture."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DescribeResult(Result):
-    """Tell what a picture shows: `text`. `thumbnail` is a small PNG file of it."""
-
-    text: str
-    thumbnail: bytes = b""
-
-
-class DescribeSettings(PictureSettings):
-    """Set up /describe: at most `max_tokens` of text; `prompt` is what models are asked that can chat."""
-
-    models: AnyReferences = ()
-    max_rows: int = Field(default=8, ge=1, le=1024)
-    max_tokens: int = Field(default=100, ge=1, le=400)
-    prompt: str = Field(default="Describe this picture in one or two sentences.", min_length=1)
 
 
 class DescribePipeline(Pipeline):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 
 from bot.i18n.texts import gettext as _
-from bot.tasks.describe.pipeline import DescribeRequest, DescribeResult
+from bot.tasks.describe.task import DescribeRequest, DescribeResult
 from bot.ui.answer import Answer, File
 from bot.ui.markdown import cut, escape
 

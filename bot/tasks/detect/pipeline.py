@@ -7,22 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
-
-from bot.errors import BadInput
 from bot.hub.access import model_unavailable
 from bot.hub.libraries.builders import load_builder
 from bot.hub.libraries.class_names import mapped_classes
 from bot.hub.model_filter import FOLDERS, ModelFilter
 from bot.hub.resolve import ModelFiles
 from bot.machine.device import Device
-from bot.tasks.base import Answers, Context, Loaded, Pipeline, Result
+from bot.tasks.base import Answers, Context, Loaded, Pipeline
 from bot.tasks.decode_image import decode_image
 from bot.tasks.detect.draw_boxes import MOST_SIDE, Box, draw_boxes
-from bot.tasks.picture import PictureRequest, PictureSettings
-from bot.tasks.settings import AnyReferences
+from bot.tasks.detect.task import DetectRequest, DetectResult, DetectSettings
 
-MAX_CONFIDENCE = 99
 _KNOWN = "MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES"
 
 
@@ -36,42 +31,6 @@ _ACCEPTS = ModelFilter(
     FOLDERS | {"torchvision"},
     pipeline_tag="object-detection",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectRequest(PictureRequest):
-    """Ask for the things in a picture that the model is sure of by at least `confidence` per cent."""
-
-    confidence: int
-
-    def __post_init__(self) -> None:
-        PictureRequest.__post_init__(self)
-        if not 1 <= self.confidence <= MAX_CONFIDENCE:
-            raise BadInput("The confidence is a number from 1 to {most}.", most=MAX_CONFIDENCE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectResult(Result):
-    """Tell what was found, the surest first.
-
-    `found` counts the boxes that were left out too. `width` and `height` are the picture's, in pixels; `drawn` is a
-    JPEG file of it with the boxes, empty when there are none.
-    """
-
-    boxes: tuple[Box, ...]
-    found: int
-    width: int
-    height: int
-    drawn: bytes = b""
-
-
-class DetectSettings(PictureSettings):
-    """Set up /detect: the `confidence` (per cent) when none is asked for, and the most boxes in a picture."""
-
-    models: AnyReferences = ()
-    max_rows: int = Field(default=8, ge=1, le=1024)
-    confidence: int = Field(default=50, ge=1, le=MAX_CONFIDENCE)
-    max_boxes: int = Field(default=50, ge=1, le=300)
 
 
 class DetectPipeline(Pipeline):

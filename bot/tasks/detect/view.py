@@ -9,7 +9,7 @@ import discord
 
 from bot.i18n.texts import gettext as _
 from bot.tasks.detect.draw_boxes import Box
-from bot.tasks.detect.pipeline import DetectRequest, DetectResult
+from bot.tasks.detect.task import DetectRequest, DetectResult
 from bot.ui.answer import Answer, File
 from bot.ui.markdown import cut, escape
 

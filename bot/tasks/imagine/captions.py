@@ -14,7 +14,8 @@ from bot.hub.model_filter import ModelFilter
 from bot.hub.reference import parse_reference
 from bot.hub.resolve import is_here
 from bot.tasks.base import Answers, Context, Result
-from bot.tasks.describe.pipeline import DescribePipeline, DescribeRequest, DescribeResult, DescribeSettings
+from bot.tasks.describe.pipeline import DescribePipeline
+from bot.tasks.describe.task import DescribeRequest, DescribeResult, DescribeSettings
 from bot.tasks.imagine.task import ImagineResult, Picture
 from bot.workers.background_load import Loader
 

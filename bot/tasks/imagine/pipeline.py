@@ -9,7 +9,7 @@ from typing import Any
 from bot.errors import JobCancelled, ModelUnavailable, OutOfMemory, UserError
 from bot.hub.model_filter import ADAPTERS, ModelFilter
 from bot.tasks.base import Answers, Context, Loaded, Pipeline, Result
-from bot.tasks.describe.pipeline import DescribeSettings
+from bot.tasks.describe.task import DescribeSettings
 from bot.tasks.imagine.adapters import Adapter, find_adapter
 from bot.tasks.imagine.captions import Captioner
 from bot.tasks.imagine.family import is_text_to_image

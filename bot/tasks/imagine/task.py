@@ -18,6 +18,7 @@ from bot.tasks.imagine.loras import Lora, LoraSettings, read_loras, take_tags
 from bot.tasks.imagine.parameters import DefaultParameters
 from bot.tasks.imagine.schedulers import known_scheduler
 from bot.tasks.settings import ModelSettings, References
+from bot.tasks.task import Task
 
 MAX_PROMPT_CHARS = 1_000
 MAX_SEED = 2**32 - 1
@@ -228,3 +229,13 @@ class ImagineSettings(ModelSettings):
     def sizes(self, model: str) -> list[str]:
         """Return the sizes that are offered for a model. Files are read."""
         return list(self.defaults_of(model).sizes) or offered_sizes(model, max_pixels=self.max_pixels)
+
+
+IMAGINE = Task(
+    "imagine",
+    ImagineRequest,
+    ImagineResult,
+    ImagineSettings,
+    pipeline="pipeline:ImaginePipeline",
+    view="view:imagine_answer",
+)

@@ -7,21 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
-
 from bot.cpu import unpadded
 from bot.cpu.choice import Probe, fit
 from bot.cpu.examples import SENTENCES
 from bot.cpu.group_by_length import group_by_length, passes_by_length
-from bot.errors import BadInput
 from bot.hub.model_filter import ModelFilter
 from bot.hub.resolve import ModelFiles
 from bot.machine.device import Device
-from bot.tasks.base import Answers, Context, Loaded, Pipeline, Request, Result
-from bot.tasks.settings import ModelSettings, References
+from bot.tasks.base import Answers, Context, Loaded, Pipeline
+from bot.tasks.sentiment.task import MAX_CHARS, SentimentRequest, SentimentResult, SentimentSettings
 from bot.tasks.tokenizer import load_tokenizer
 
-MAX_CHARS = 20_000
 _DEFAULT_MAX_TOKENS = 512
 _ACCEPTS = ModelFilter(
     "text classification models (…ForSequenceClassification)",
@@ -29,43 +25,6 @@ _ACCEPTS = ModelFilter(
     pipeline_tag="text-classification",
 )
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentimentRequest(Request):
-    """Ask for the sentiment of `text`."""
-
-    text: str
-
-    def __post_init__(self) -> None:
-        if not self.text.strip():
-            raise BadInput("There is no text. Give some words to look at.")
-
-    @property
-    def size(self) -> int:
-        """Return the characters that will be read."""
-        return min(len(self.text), MAX_CHARS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentimentResult(Result):
-    """Tell the best `label`, its probability `score` and all labels' `scores`, best first.
-
-    `truncated` says that the text was longer than the model reads.
-    """
-
-    label: str
-    score: float
-    scores: dict[str, float]
-    truncated: bool = False
-
-
-class SentimentSettings(ModelSettings):
-    """Set up /sentiment. A forward pass has at most `max_padded` tokens, padding included."""
-
-    models: References = ("bundled:minilm-sentiment",)
-    max_rows: int = Field(default=64, ge=1, le=1024)
-    max_padded: int = Field(default=16_384, ge=1)
 
 
 class SentimentPipeline(Pipeline):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 
 from bot.i18n.texts import gettext as _
-from bot.tasks.sentiment.pipeline import SentimentRequest, SentimentResult
+from bot.tasks.sentiment.task import SentimentRequest, SentimentResult
 from bot.ui.answer import Answer
 from bot.ui.markdown import cut, escape, quote, score_line
 

@@ -6,7 +6,7 @@ import discord
 
 from bot.i18n.texts import gettext as _
 from bot.tasks.translate.languages import language_name
-from bot.tasks.translate.pipeline import TranslateRequest, TranslateResult
+from bot.tasks.translate.task import TranslateRequest, TranslateResult
 from bot.ui.answer import Answer, File
 from bot.ui.markdown import cut, escape_keeping_links, has_spoiler, quote, spoiler
 

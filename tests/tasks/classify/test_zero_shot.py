@@ -14,13 +14,8 @@ from bot.cpu.choice import CHOICES
 from bot.errors import BadInput
 from bot.hub.resolve import find_model
 from bot.machine.device import Device
-from bot.tasks.classify.pipeline import (
-    ClassifyPipeline,
-    ClassifyRequest,
-    ClassifySettings,
-    load_classifier,
-    read_labels,
-)
+from bot.tasks.classify.pipeline import ClassifyPipeline, load_classifier
+from bot.tasks.classify.task import ClassifyRequest, ClassifySettings, read_labels
 from tests.models.tiny_models import tiny_classifier
 from tests.models.tiny_vision import tiny_clip, tiny_siglip
 from tests.tasks.running import photo, run_batch

@@ -12,13 +12,8 @@ from PIL import Image
 
 from bot.errors import JobCancelled, ModelUnavailable
 from bot.hub.resolve import find_model
-from bot.tasks.describe.pipeline import (
-    DescribePipeline,
-    DescribeRequest,
-    DescribeSettings,
-    _Chatter,
-    load_describer,
-)
+from bot.tasks.describe.pipeline import DescribePipeline, _Chatter, load_describer
+from bot.tasks.describe.task import DescribeRequest, DescribeSettings
 from tests.models.tiny_models import tiny_classifier
 from tests.models.tiny_vision import tiny_blip, tiny_git, tiny_llava
 from tests.tasks.running import photo, run_batch

@@ -12,7 +12,8 @@ from PIL import Image
 
 from bot.errors import BadInput, ModelUnavailable
 from bot.hub.resolve import find_model
-from bot.tasks.detect.pipeline import DetectPipeline, DetectRequest, DetectResult, DetectSettings
+from bot.tasks.detect.pipeline import DetectPipeline
+from bot.tasks.detect.task import DetectRequest, DetectResult, DetectSettings
 from tests.models.tiny_models import tiny_classifier
 from tests.models.tiny_vision import tiny_detr, tiny_yolos
 from tests.tasks.running import photo, run_batch

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from bot.tasks.base import Failure
-from bot.tasks.describe.pipeline import DescribeSettings
+from bot.tasks.describe.task import DescribeSettings
 from bot.tasks.imagine.pipeline import ImaginePipeline
 from bot.tasks.imagine.task import ImagineRequest, ImagineResult, ImagineSettings
 from tests.workers.line import Line, new_cache, outcomes_of

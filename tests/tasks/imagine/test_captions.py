@@ -12,7 +12,8 @@ import pytest
 
 from bot.errors import JobCancelled
 from bot.tasks.base import Failure
-from bot.tasks.describe.pipeline import DescribePipeline, DescribeRequest, DescribeSettings
+from bot.tasks.describe.pipeline import DescribePipeline
+from bot.tasks.describe.task import DescribeRequest, DescribeSettings
 from bot.tasks.imagine import captions
 from bot.tasks.imagine.renderer import Painter
 from bot.tasks.imagine.task import ImagineResult, ImagineSettings

@@ -12,7 +12,8 @@ import pytest
 from bot.config import parse_settings
 from bot.errors import BadInput, JobCancelled
 from bot.tasks.base import Failure
-from bot.tasks.translate.pipeline import TranslatePipeline, TranslateRequest, TranslateResult, TranslateSettings
+from bot.tasks.translate.pipeline import TranslatePipeline
+from bot.tasks.translate.task import TRANSLATE, TranslateRequest, TranslateResult
 from bot.tasks.translate.translator import Translator
 from tests.models.tiny_translators import tiny_fsmt, tiny_m2m100
 from tests.workers.line import Line, new_cache, outcomes_of
@@ -26,7 +27,7 @@ class Bench:
 
     def __init__(self, pairs: Sequence[tuple[Any, Any, str]], monkeypatch: pytest.MonkeyPatch) -> None:
         values = [{"from": source, "to": to, "model": model} for source, to, model in pairs]
-        self.settings = parse_settings({"translate": {"pairs": values}}).task(TranslateSettings)
+        self.settings = parse_settings({"translate": {"pairs": values}}).of(TRANSLATE)
         self.pipeline = TranslatePipeline(self.settings)
         self.cache = new_cache()
         self.given: list[tuple[str, list[str]]] = []

@@ -15,8 +15,8 @@ from bot.tasks.translate.languages import (
     read_language,
     varieties,
 )
-from bot.tasks.translate.pipeline import TranslateSettings
 from bot.tasks.translate.routes import ANY, Hop, Route, choose_route
+from bot.tasks.translate.task import TRANSLATE, TranslateSettings
 
 MANY = ["en", "de", "fr", "pt", "ja"]
 
@@ -26,7 +26,7 @@ def pair(source: Any, to: Any, model: str) -> dict[str, Any]:
 
 
 def translate(*pairs: dict[str, Any]) -> TranslateSettings:
-    return parse_settings({"translate": {"pairs": list(pairs)}}).task(TranslateSettings)
+    return parse_settings({"translate": {"pairs": list(pairs)}}).of(TRANSLATE)
 
 
 def routes(settings: TranslateSettings, to: str, source: str | None = None) -> list[tuple[str, str, str | None]]:
