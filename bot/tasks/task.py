@@ -20,9 +20,9 @@ SettingsT = TypeVar("SettingsT", bound=TaskSettings)
 class Task(Generic[RequestT, ResultT, SettingsT]):
     """Describe one task.
 
-    `name` is that of its command, of its table in the configuration and of its jobs in the store. `pipeline` and
-    `view` are `module:attribute` inside the request's package. They are imported on demand: the pipeline in a worker
-    process, the view (`(request, result) -> Answer`) where discord.py is at hand.
+    `name` is that of its command, of its table in the configuration and of its jobs in the store. `pipeline`, `view`
+    and `console` are `module:attribute` inside the request's package. They are imported on demand: the pipeline in a
+    worker process, the view where discord.py is at hand, the console's command by the command line.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Task(Generic[RequestT, ResultT, SettingsT]):
     settings: type[SettingsT]
     pipeline: str
     view: str
+    console: str
 
     def make_pipeline(self, tasks: Mapping[str, TaskSettings]) -> Pipeline:
         """Import the pipeline and make it with its settings, and with those of the tasks that these need, by name.
@@ -49,6 +50,10 @@ class Task(Generic[RequestT, ResultT, SettingsT]):
     def load_view(self) -> Callable[[RequestT, ResultT], Any]:
         """Import the function that turns a request and its result into an `Answer`."""
         return cast("Callable[[RequestT, ResultT], Any]", self._load(self.view))
+
+    def load_console(self) -> Callable[..., None]:
+        """Import the function that is the task's command on the command line."""
+        return cast("Callable[..., None]", self._load(self.console))
 
     def _load(self, path: str) -> Any:
         module, _, attribute = path.partition(":")

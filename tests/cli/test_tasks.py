@@ -57,7 +57,7 @@ def test_sentiment_of_lines_in_their_order(tmp_path: Path) -> None:
     answers = lines_of(run)
     assert [answer["label"] for answer in answers[:2]] == ["positive", "negative"]
     assert [answer["label"] for answer in answers] == [answer["label"] for answer in answers[:4]] * 20
-    assert set(answers[0]) == {"label", "score", "scores", "model", "seconds"}
+    assert set(answers[0]) == {"label", "score", "scores", "model", "truncated", "seconds"}
     assert answers[0]["score"] == max(answers[0]["scores"].values())
     assert answers[0]["model"].startswith("minilm-sentiment@")
 

@@ -110,4 +110,5 @@ CLASSIFY = Task(
     ClassifySettings,
     pipeline="pipeline:ClassifyPipeline",
     view="view:classify_answer",
+    console="console:classify",
 )

@@ -41,4 +41,5 @@ DESCRIBE = Task(
     DescribeSettings,
     pipeline="pipeline:DescribePipeline",
     view="view:describe_answer",
+    console="console:describe",
 )

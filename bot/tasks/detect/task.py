@@ -59,4 +59,5 @@ DETECT = Task(
     DetectSettings,
     pipeline="pipeline:DetectPipeline",
     view="view:detect_answer",
+    console="console:detect",
 )

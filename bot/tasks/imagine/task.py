@@ -238,4 +238,5 @@ IMAGINE = Task(
     ImagineSettings,
     pipeline="pipeline:ImaginePipeline",
     view="view:imagine_answer",
+    console="console:imagine",
 )

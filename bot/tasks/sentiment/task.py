@@ -58,4 +58,5 @@ SENTIMENT = Task(
     SentimentSettings,
     pipeline="pipeline:SentimentPipeline",
     view="view:sentiment_answer",
+    console="console:sentiment",
 )

@@ -164,4 +164,5 @@ TRANSLATE = Task(
     TranslateSettings,
     pipeline="pipeline:TranslatePipeline",
     view="view:translate_answer",
+    console="console:translate",
 )
