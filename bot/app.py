@@ -57,8 +57,8 @@ async def serve(config: Path | None) -> None:
         await _until_one(serving, stopped, lost)
         beating.cancel()
         await _stop(engine, bot, serving)
-        if lost.is_set():
-            raise UserError("Another hubcord has taken over this one's job store, so this one stopped.")
+        if lost.reason is not None:
+            raise lost.reason
 
 
 async def _stop(engine: Engine, bot: Bot, serving: asyncio.Task[None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.errors import UserError
 
+log = logging.getLogger(__name__)
 _SQLITE = (
     "journal_mode=WAL",  # readers and the writer work at once, and a kill at any moment breaks nothing
     "synchronous=NORMAL",
@@ -46,6 +48,20 @@ def sqlite_file(url: URL) -> Path | None:
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return None
     return Path(str(url.database))
+
+
+def make_private(path: Path) -> None:
+    """Let only the bot's account read the database: it holds people's words and the tokens that answer them.
+
+    SQLite gives its write-ahead log and shared memory the mode of the database.
+    """
+    path.touch(mode=0o600)
+    for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        if file.exists() and file.stat().st_mode & 0o077:
+            try:
+                file.chmod(0o600)
+            except PermissionError:
+                log.warning("other accounts of this machine may read %s, which belongs to another account", file)
 
 
 def check_folder(path: Path | None) -> None:

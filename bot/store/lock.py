@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,64 +15,132 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import UserError
-from bot.store.database import check_folder, make_database, sqlite_file
+from bot.store.database import check_folder, make_database, make_private, sqlite_file
 
 log = logging.getLogger(__name__)
-LOOK_EVERY_S = 5.0
+CHECK_EVERY_S = 5.0
 _KEY = 0x68756263  # "hubc": any number that nobody else locks in this database
 _TAKEN = "Another hubcord is running with this job store ({store}). Stop it first."
+_LINKED = (
+    "The job store {store} has another name, a hard link, so a second hubcord could use it unnoticed. Remove one of "
+    "the names."
+)
+_TAKEN_OVER = "Another hubcord has taken over this one's job store, so this one stopped."
+_GONE = "The job store's file {store} was removed or moved, so the bot stopped: new jobs would be lost. Start it again."
+
+
+class StoreLost(asyncio.Event):
+    """Be set when the store can't be used any more by this bot; `reason` says why. Then the bot must stop."""
+
+    reason: UserError | None = None
+
+    def lose(self, reason: UserError) -> None:
+        """Set the event with its reason."""
+        self.reason = reason
+        self.set()
 
 
 @contextlib.asynccontextmanager
-async def alone_with(store_url: str) -> AsyncIterator[asyncio.Event]:
+async def alone_with(store_url: str, *, check_every_s: float = CHECK_EVERY_S) -> AsyncIterator[StoreLost]:
     """Hold the store while the block runs; raise UserError when another bot does.
 
-    The event is set when the store was lost to another bot meanwhile: then this one must stop.
+    The lock is checked every `check_every_s` seconds. The yielded event is set when the store was lost meanwhile.
     """
-    url, lost = make_url(store_url), asyncio.Event()
+    url, lost = make_url(store_url), StoreLost()
+    lock: _FileLock | _AdvisoryLock | None = None
     if url.get_backend_name() == "postgresql":
-        async with _advisory_lock(url, lost):
-            yield lost
+        lock = _AdvisoryLock(url)
     elif (path := sqlite_file(url)) is not None:
-        with _file_lock(path):
-            yield lost
-    else:
+        lock = _FileLock(path)
+    if lock is None:
         yield lost
-
-
-@contextlib.contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    """Lock a file beside SQLite's; the system frees it when the process ends, however that happens."""
-    check_folder(path)  # the lock would make it
-    lock = FileLock(f"{path}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise UserError(_TAKEN, store=path) from None
-    except OSError as error:
-        raise UserError("The job store's folder can't be written: {why}", why=error) from error
-    with lock:
-        yield
-
-
-@contextlib.asynccontextmanager
-async def _advisory_lock(url: URL, lost: asyncio.Event) -> AsyncIterator[None]:
-    """Lock a number in PostgreSQL: its server frees it when the connection ends, so that is watched."""
-    lock = _AdvisoryLock(url)
+        return
     try:
         await lock.take()
-        watching = asyncio.create_task(lock.watch(lost), name="store lock")
-        try:
-            yield
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        async with _checked(lock.check, lost, check_every_s):
+            yield lost
     finally:
         await lock.release()
 
 
+@contextlib.asynccontextmanager
+async def _checked(
+    check: Callable[[StoreLost], Awaitable[None]], lost: StoreLost, every_s: float
+) -> AsyncIterator[None]:
+    async def keep_checking() -> None:
+        while not lost.is_set():
+            await asyncio.sleep(every_s)
+            try:
+                await check(lost)
+            except Exception:
+                log.exception("the lock of the job store can't be checked")
+
+    checking = asyncio.create_task(keep_checking(), name="store lock")
+    try:
+        yield
+    finally:
+        checking.cancel()
+        await asyncio.gather(checking, return_exceptions=True)
+
+
+class _FileLock:
+    """Lock a file beside SQLite's. The system frees the lock when the process ends, however that happens.
+
+    SQLite locks its own file, but only while it writes. Symbolic links are followed, so that each database has one
+    lock file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        check_folder(path)  # else the lock makes the folder
+        self._path = path.resolve()
+        self._lock_path = Path(f"{self._path}.lock")
+        self._lock = FileLock(self._lock_path, timeout=0, mode=0o600)
+        self._lock_inode = self._database_inode = 0
+
+    async def take(self) -> None:
+        """Lock; raise UserError."""
+        check_folder(self._path)
+        try:
+            self._lock.acquire()
+            make_private(self._path)
+        except Timeout:
+            raise UserError(_TAKEN, store=self._path) from None
+        except OSError as error:
+            raise UserError("The job store's folder can't be written: {why}", why=error) from error
+        found = self._path.stat()
+        if found.st_nlink > 1:
+            raise UserError(_LINKED, store=self._path)
+        self._lock_inode, self._database_inode = self._lock_path.stat().st_ino, found.st_ino
+
+    async def release(self) -> None:
+        """Unlock."""
+        self._lock.release(force=True)
+
+    async def check(self, lost: StoreLost) -> None:
+        """Stop the bot when the database is gone; lock anew when only the lock file is."""
+        if _inode(self._path) != self._database_inode:
+            lost.lose(UserError(_GONE, store=self._path))
+        elif _inode(self._lock_path) != self._lock_inode:
+            await self._take_again(lost)
+
+    async def _take_again(self, lost: StoreLost) -> None:
+        log.warning("the lock of the job store was removed: it is taken again")
+        self._lock.release(force=True)
+        try:
+            await self.take()
+        except UserError as error:
+            lost.lose(UserError(_TAKEN_OVER) if error.template == _TAKEN else error)
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
 class _AdvisoryLock:
-    """Hold the connection that holds the lock."""
+    """Lock a number in PostgreSQL. The server frees the lock when its connection ends, so the connection is watched."""
 
     def __init__(self, url: URL) -> None:
         self._name = url.database
@@ -99,24 +167,21 @@ class _AdvisoryLock:
         self._connection = None
         await self._database.dispose()
 
-    async def watch(self, lost: asyncio.Event) -> None:
-        """Look now and then whether the connection lives, and lock anew when it doesn't."""
-        while not lost.is_set():
-            await asyncio.sleep(LOOK_EVERY_S)
-            if not await self._alive():
-                await self._take_again(lost)
+    async def check(self, lost: StoreLost) -> None:
+        """Lock anew when the connection has ended."""
+        if await self._is_alive():
+            return
+        try:
+            await self.release()
+            await self.take()
+            log.warning("the connection that locks the job store had ended: the store is locked again")
+        except UserError as error:
+            log.error(str(error))  # noqa: TRY400 - the sentence says it all
+            if error.template == _TAKEN:
+                lost.lose(UserError(_TAKEN_OVER))
 
-    async def _alive(self) -> bool:
+    async def _is_alive(self) -> bool:
         try:
             return self._connection is not None and await self._connection.scalar(sa.select(1)) == 1
         except (SQLAlchemyError, OSError):
             return False
-
-    async def _take_again(self, lost: asyncio.Event) -> None:
-        try:
-            await self.release()
-            await self.take()
-        except UserError as error:
-            log.error(str(error))  # noqa: TRY400 - the sentence says it all
-            if error.template == _TAKEN:
-                lost.set()

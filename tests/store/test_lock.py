@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bot.errors import UserError
-from bot.store import lock
 from bot.store.lock import alone_with
+from bot.store.sql import SqlStore
 from tests.fakes.waiting import until
 from tests.store.postgres import Server
 
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "LOOK_EVERY_S", 0.1)
+QUICK_S = 0.05
 
 
 async def test_a_second_bot_is_kept_off(url: str) -> None:
@@ -47,38 +45,82 @@ async def test_a_database_that_is_away_says_so(tmp_path: Path) -> None:
             pass
 
 
-async def test_the_lock_is_taken_again_when_the_database_comes_back(
-    postgres_url: str,
-    postgres_server: Server,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("make_name", [Path.symlink_to, Path.hardlink_to])
+async def test_another_name_of_the_file_is_no_way_around(
+    make_name: Callable[[Path, Path], None], sqlite_url: str, tmp_path: Path
 ) -> None:
-    taken, take = asyncio.Event(), lock._AdvisoryLock.take
-
-    async def tell(self: lock._AdvisoryLock) -> None:
-        await take(self)
-        taken.set()
-
-    monkeypatch.setattr(lock._AdvisoryLock, "take", tell)
-    async with alone_with(postgres_url) as lost:
-        taken.clear()
-        await asyncio.to_thread(postgres_server.stop)
-        await until(lambda: "can't be reached" in caplog.text)
-        await asyncio.to_thread(postgres_server.start)
-        await asyncio.wait_for(taken.wait(), 10)
-        assert not lost.is_set()
-        with pytest.raises(UserError, match="Another hubcord is running"):
-            async with alone_with(postgres_url):
+    async with alone_with(sqlite_url):
+        make_name(tmp_path / "other.db", tmp_path / "jobs.db")
+        with pytest.raises(UserError, match=r"Another hubcord is running|has another name"):
+            async with alone_with(f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"):
                 pass
 
 
-async def test_a_bot_that_lost_its_store_to_another_is_told(
-    postgres_url: str, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+async def test_a_removed_lock_file_is_made_again(sqlite_url: str, tmp_path: Path) -> None:
+    async with alone_with(sqlite_url, check_every_s=QUICK_S) as lost:
+        file = tmp_path / "jobs.db.lock"
+        file.unlink()
+        await until(file.exists)
+        with pytest.raises(UserError, match="Another hubcord is running"):
+            async with alone_with(sqlite_url):
+                pass
+        assert not lost.is_set()
+
+
+async def test_a_removed_lock_that_another_bot_took_stops_this_one(sqlite_url: str, tmp_path: Path) -> None:
+    async with alone_with(sqlite_url, check_every_s=QUICK_S) as lost:
+        (tmp_path / "jobs.db.lock").unlink()
+        async with alone_with(sqlite_url, check_every_s=60):
+            await asyncio.wait_for(lost.wait(), 10)
+        assert "taken over" in str(lost.reason)
+
+
+@pytest.mark.parametrize("remove", [Path.unlink, lambda path: path.rename(path.with_name("moved.db"))])
+async def test_a_database_that_is_gone_stops_the_bot(
+    remove: Callable[[Path], object], sqlite_url: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(lock, "LOOK_EVERY_S", 1.0)
-    async with alone_with(postgres_url) as lost:
+    async with alone_with(sqlite_url, check_every_s=QUICK_S) as lost:
+        remove(tmp_path / "jobs.db")
+        await asyncio.wait_for(lost.wait(), 10)
+        assert "was removed or moved" in str(lost.reason)
+
+
+def _modes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
+async def test_only_the_bots_account_reads_the_files(sqlite_url: str, tmp_path: Path) -> None:
+    for name in ("jobs.db", "jobs.db-wal", "jobs.db-shm"):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(0o644)  # as an earlier version made them
+    async with alone_with(sqlite_url):
+        store = SqlStore(sqlite_url)
+        await store.open()
+        store.set_value("x", 1)
+        await store.flush()
+        modes = await asyncio.to_thread(_modes, tmp_path)
+        await store.close()
+    assert modes == dict.fromkeys(("jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db.lock"), 0o600)
+
+
+async def test_the_lock_is_taken_again_when_the_database_comes_back(
+    postgres_url: str, postgres_server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with alone_with(postgres_url, check_every_s=QUICK_S) as lost:
+        await asyncio.to_thread(postgres_server.stop)
+        await until(lambda: "can't be reached" in caplog.text)
+        await asyncio.to_thread(postgres_server.start)
+        await until(lambda: "locked again" in caplog.text)
+        with pytest.raises(UserError, match="Another hubcord is running"):
+            async with alone_with(postgres_url):
+                pass
+        assert not lost.is_set()
+
+
+async def test_a_bot_that_lost_its_store_to_another_is_told(postgres_url: str, postgres_server: Server) -> None:
+    async with alone_with(postgres_url, check_every_s=1.0) as lost:
         await asyncio.to_thread(postgres_server.stop)
         await asyncio.to_thread(postgres_server.start)
-        async with alone_with(postgres_url) as others:
+        async with alone_with(postgres_url, check_every_s=QUICK_S) as others:
             await asyncio.wait_for(lost.wait(), 10)
             assert not others.is_set()
