@@ -113,6 +113,12 @@ def device() -> FakeDevice:
 
 
 @pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Return the URL of a file that isn't there yet."""
+    return f"sqlite+aiosqlite:///{tmp_path / 'jobs.db'}"
+
+
+@pytest.fixture
 def store() -> Store:
     return NoStore()
 

@@ -59,8 +59,8 @@ class Admission:
     def check(self, job: Job) -> None:
         """Raise Refused when there is no room for this job, naming the limit and when to try again."""
         self.check_count(job.requester)
-        all_bytes = self._held_bytes + job.request.input_bytes
-        if job.request.input_bytes and self._held_bytes and all_bytes > self._limits.capacity_mb * _MB:
+        all_bytes = self._held_bytes + job.input_bytes
+        if job.input_bytes and self._held_bytes and all_bytes > self._limits.capacity_mb * _MB:
             limit = _Limit(_ALL, self._limits.capacity_mb, *_MEMORY_FULL)
             raise self._refusal(limit, self.jobs.values())
 
@@ -73,7 +73,7 @@ class Admission:
 
     def hold(self, job: Job) -> None:
         """Count a job in."""
-        self._held_bytes += job.request.input_bytes
+        self._held_bytes += job.input_bytes
         for key in _keys(job.requester):
             self._held[key][job.id] = job
 
@@ -81,7 +81,7 @@ class Admission:
         """Count a job out; one that isn't held is left alone."""
         if job.id not in self.jobs:
             return
-        self._held_bytes -= job.request.input_bytes
+        self._held_bytes -= job.input_bytes
         for key in _keys(job.requester):
             self._held[key].pop(job.id, None)
             if not self._held[key]:

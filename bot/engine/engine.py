@@ -35,7 +35,12 @@ class Engine:
         self.tasks = tasks
         self.limits = limits
         self._dispatcher = Dispatcher(
-            executor=executor, tasks=tasks, limits=limits, save=store.save, finish=self._finish
+            executor=executor,
+            tasks=tasks,
+            limits=limits,
+            save=store.save,
+            load_request=store.load_request,
+            finish=self._finish,
         )
         self.admission = Admission(limits, self._dispatcher.outlook.ends_in_s)
         self._ticking: asyncio.Task[None] | None = None
@@ -65,9 +70,10 @@ class Engine:
         await self.store.open()
         self._dispatcher.outlook.estimator = Estimator(await self.store.get_value(_ESTIMATES))
         await self.executor.start(self._dispatcher.dispatch)
-        jobs = await self.store.unanswered()
-        for job in jobs:
+        jobs = []
+        async for job in self.store.unanswered():
             self._recover(job)
+            jobs.append(job)
         self._ticking = asyncio.create_task(self._tick())
         self._dispatcher.dispatch()
         return jobs
@@ -165,6 +171,7 @@ class Engine:
             self._finish(job, JobState.FAILED, error=error)
             return
         job.update(state=JobState.QUEUED)
+        job.leave_input_stored()
         self.admission.hold(job)
         self._dispatcher.enqueue(job)
 

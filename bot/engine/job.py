@@ -61,7 +61,8 @@ class Job:
     `reply_to` is opaque here: it tells whoever answers where the answer goes, and survives a restart.
     Times are seconds since the epoch. `attempts` counts how often a worker began to compute it. `charged_s` are the
     device seconds that its person was charged in advance, `seconds` those that it took. `stopped`: somebody cancelled
-    it, which it may not have heard of yet, but the store has.
+    it, which it may not have heard of yet, but the store has. `stored_bytes` is the size of an input that is in the
+    store only, so that many waiting pictures take no memory; 0 when `request` is whole.
     """
 
     request: Request
@@ -75,6 +76,7 @@ class Job:
     charged_s: float = 0.0
     seconds: float = 0.0
     stopped: bool = False
+    stored_bytes: int = 0
     status: JobStatus = field(default_factory=JobStatus)
     result: Result | None = None
     error: Exception | None = None
@@ -89,6 +91,16 @@ class Job:
     def state(self) -> JobState:
         """Return where the job stands."""
         return self.status.state
+
+    @property
+    def input_bytes(self) -> int:
+        """Return the size of what was given, wherever it is."""
+        return self.stored_bytes or self.request.input_bytes
+
+    def leave_input_stored(self) -> None:
+        """Let go of the request's input, which the store has."""
+        self.stored_bytes = self.request.input_bytes
+        self.request = self.request.without_input()
 
     def update(self, **changes: Any) -> None:
         """Change the status and wake whoever follows. A final status stays as it is."""

@@ -27,8 +27,11 @@ class LookAhead:
                 self.offer(job, devices)
 
     def offer(self, job: Job, busy: Iterable[DeviceHandle]) -> None:
-        """Get one job ready if there is room. One that gives way has nothing that could be done ahead."""
-        if len(self._sent) >= MOST or job.id in self._sent or job.request.preemptible:
+        """Get one job ready if there is room.
+
+        A preemptible one has nothing that could be done ahead. A device gets no input that is still in the store.
+        """
+        if len(self._sent) >= MOST or job.id in self._sent or job.request.preemptible or job.stored_bytes:
             return
         device = next((device for device in busy if job.request.model in device.loaded), None)
         if device is not None:

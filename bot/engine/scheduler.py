@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -41,7 +41,8 @@ class Finish(Protocol):
 class Dispatcher:
     """Hold the jobs that wait and those that run on the executor's devices.
 
-    `save` writes a job's state, `finish` ends it. `learned`: the estimates have changed since that was last unset.
+    `save` writes a job's state, `load_request` reads its request with the whole input, `finish` ends it. `learned`: the
+    estimates have changed since that was last unset.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Dispatcher:
         tasks: Mapping[str, TaskSettings],
         limits: QueueSettings,
         save: Callable[[Job], None],
+        load_request: Callable[[Job], Awaitable[Request]],
         finish: Finish,
     ) -> None:
         self.failures = Failures()
@@ -59,6 +61,7 @@ class Dispatcher:
         self._tasks = tasks
         self._limits = limits
         self._save = save
+        self._load_request = load_request
         self._finish = finish
         self._runs: dict[str, Run] = {}
         self._running: dict[str, Run] = {}
@@ -231,9 +234,10 @@ class Dispatcher:
         self._ahead.refill(self._queue.upcoming(), self._busy_devices())
 
     async def _run(self, run: Run) -> None:
+        await self._load_inputs(run)
         requests = [job.request for job in run.jobs.values()]
         try:
-            report = await run.device.run(run.batch, lambda event: self._hear(run, event))
+            report = await self._compute(run)
         except WorkerDied as death:
             self._leave(run)
             self._after_death(run, death)
@@ -249,6 +253,23 @@ class Dispatcher:
             self._queue.rest()
         self.dispatch()
         self.outlook.soon()
+
+    async def _compute(self, run: Run) -> BatchReport:
+        """Let the device run the batch."""
+        if not run.jobs:  # the inputs of all of them were lost
+            return BatchReport(seconds=0.0)
+        return await run.device.run(run.batch, lambda event: self._hear(run, event))
+
+    async def _load_inputs(self, run: Run) -> None:
+        """Fetch the inputs that are in the store only."""
+        for job in [job for job in run.jobs.values() if job.stored_bytes]:
+            try:
+                job.request, job.stored_bytes = await self._load_request(job), 0
+            except UserError as error:
+                self._conclude(run, job, Failure(error))
+            else:
+                if job.stopped:  # the worker doesn't have it yet
+                    self._conclude(run, job, Failure(JobCancelled("Cancelled.")))
 
     def _leave(self, run: Run) -> None:
         """Note that a device is done with a batch; a guest's time is taken off its host's account."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from bot.engine.job import Job
+from bot.tasks.base import Request
 
 
 class Store(Protocol):
@@ -32,8 +34,11 @@ class Store(Protocol):
     def mark_answered(self, job: Job) -> None:
         """Note that a job was answered, and forget its request and result."""
 
-    async def unanswered(self) -> list[Job]:
-        """Return every job that nobody was answered for, oldest first."""
+    def unanswered(self) -> AsyncIterator[Job]:
+        """Yield the unanswered jobs, oldest first, one at a time: their inputs may not fit into memory together."""
+
+    async def load_request(self, job: Job) -> Request:
+        """Return a job's request with its whole input; raise UserError when it can't be read."""
 
     async def get_value(self, key: str) -> Any:
         """Return a value that was kept, or None."""
@@ -69,9 +74,15 @@ class NoStore:
     def mark_answered(self, job: Job) -> None:
         """Do nothing."""
 
-    async def unanswered(self) -> list[Job]:
-        """Return no jobs."""
-        return []
+    async def unanswered(self) -> AsyncIterator[Job]:
+        """Yield no jobs."""
+        no_jobs: tuple[Job, ...] = ()
+        for job in no_jobs:
+            yield job
+
+    async def load_request(self, job: Job) -> Request:
+        """Return the request: nothing is ever left to this store."""
+        return job.request
 
     async def get_value(self, key: str) -> Any:
         """Return a value that was kept in this process, or None."""

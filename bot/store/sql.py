@@ -23,12 +23,16 @@ from bot.store.migrate import migrate, version_of
 from bot.store.rows import read_job
 from bot.store.schema import NEWEST, jobs, values
 from bot.store.writer import Writer
+from bot.tasks.base import Request
+from bot.tasks.registry import TASKS
 
 log = logging.getLogger(__name__)
 _DAY_S = 86_400
 _SWEEP_EVERY_S = _DAY_S
 _NO_TEXT = "There are characters in this that are no text (half of a pair). Remove them and try again."
 _INSERT = sa.insert(jobs)
+_ROW = sa.select(jobs).where(jobs.c.id == sa.bindparam("job_id"))
+_REQUEST = sa.select(jobs.c.request).where(jobs.c.id == sa.bindparam("job_id"))
 _UPDATE = sa.update(jobs).where(jobs.c.id == sa.bindparam("job_id"), jobs.c.answered.is_(False))
 _DELETE = sa.delete(jobs).where(jobs.c.id == sa.bindparam("job_id"))
 _SWEEP = sa.delete(jobs).where(jobs.c.answered, jobs.c.created_at < sa.bindparam("before"))
@@ -121,12 +125,24 @@ class SqlStore:
         row = {"job_id": job.id, "answered": True, "request": None, "result": None, "reply_to": None}
         self._writer.soon((_UPDATE, row))
 
-    async def unanswered(self) -> list[Job]:
-        """Return every job that nobody was answered for, oldest first."""
-        query = sa.select(jobs).where(jobs.c.answered.is_(False)).order_by(jobs.c.number)
+    async def unanswered(self) -> AsyncIterator[Job]:
+        """Yield the unanswered jobs, oldest first; one row at a time is in memory."""
+        query = sa.select(jobs.c.id).where(jobs.c.answered.is_(False)).order_by(jobs.c.number)
         async with self._connected("read") as connection:
-            rows = (await connection.execute(query)).mappings().all()
-        return [job for job in map(read_job, rows) if job is not None]
+            for job_id in (await connection.scalars(query)).all():
+                row = (await connection.execute(_ROW, {"job_id": job_id})).mappings().one()
+                job = await asyncio.to_thread(read_job, row)  # base64 of a picture takes a while
+                if job is not None:
+                    yield job
+
+    async def load_request(self, job: Job) -> Request:
+        """Return a job's request with its whole input; raise UserError when it can't be read."""
+        async with self._connected("read") as connection:
+            data = await connection.scalar(_REQUEST, {"job_id": job.id})
+        try:
+            return await asyncio.to_thread(codec.load_request, TASKS[job.task].request, data or b"")
+        except ValueError:
+            raise UserError("What this job was about is gone. Send it again.") from None
 
     async def get_value(self, key: str) -> Any:
         """Return a value that was kept, or None."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from bot.errors import OutOfMemory, UserError
 from bot.hub.model_filter import ANYTHING, ModelFilter
@@ -62,6 +62,10 @@ class Request:
     def work(self) -> float:
         """Return the amount of work in units that take about equal time under one of the `timing_keys`."""
         return float(self.size * self.rows)
+
+    def without_input(self) -> Self:
+        """Return the request with a placeholder for its large input, for while that is in the job store only."""
+        return self
 
     @property
     def input_bytes(self) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -31,6 +31,10 @@ class PictureRequest(Request):
     def __post_init__(self) -> None:
         if not self.image:
             raise BadInput("This file is empty.")
+
+    def without_input(self) -> Self:
+        """Return the request with one byte in place of the file."""
+        return replace(self, image=b"-")
 
     @property
     def input_bytes(self) -> int:

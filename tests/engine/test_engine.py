@@ -7,6 +7,7 @@ import logging
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -15,11 +16,16 @@ from bot.engine.job import Job, JobState, Requester
 from bot.errors import BadInput, JobCancelled, JobExpired, Refused, UserError
 from bot.store.sql import SqlStore
 from bot.tasks.base import Failure
+from bot.tasks.classify.task import ClassifyRequest
 from bot.tasks.imagine.task import ImagineRequest
 from bot.tasks.sentiment.task import SentimentResult
 from tests.engine.engines import ALICE, BOB, ask, make_engine, request
+from tests.fakes.answers import png
 from tests.fakes.executor import FakeDevice
 from tests.fakes.waiting import until
+from tests.store.databases import in_the_database
+
+PICTURE = ClassifyRequest(model="bundled:efficientnet-lite0", image=png(64, 64))
 
 
 async def test_a_job_is_answered(engine: Engine) -> None:
@@ -374,3 +380,47 @@ async def test_no_start_is_told_while_what_runs_is_overdue(engine: Engine, devic
     engine.refresh_etas()
     assert (waiting.status.ahead, waiting.status.starts_in_s) == (0, None)
     device.release()
+
+
+async def waiting_pictures(url: str, count: int) -> list[str]:
+    """Leave a text and pictures in a store, unanswered; return the ids of the pictures' jobs."""
+    device = FakeDevice()
+    device.hold()
+    engine = make_engine(device, store=SqlStore(url))
+    await engine.start()
+    await ask(engine)
+    ids = [(await engine.submit("classify", PICTURE, ALICE)).id for _ in range(count)]
+    await engine.close()
+    return ids
+
+
+async def test_inputs_of_waiting_jobs_stay_in_the_store_until_they_are_computed(sqlite_url: str) -> None:
+    ids = await waiting_pictures(sqlite_url, 3)
+    device = FakeDevice()
+    device.hold()
+    engine = make_engine(device, store=SqlStore(sqlite_url))
+    await engine.start()
+    waiting = [engine.jobs[job_id] for job_id in ids]
+    assert [len(cast("ClassifyRequest", job.request).image) for job in waiting] == [1, 1, 1]
+    assert [job.input_bytes for job in waiting] == [len(PICTURE.image)] * 3
+    device.release()
+    for job in waiting:
+        await job.outcome()
+    assert device.requests[1:] == [PICTURE] * 3
+    await engine.close()
+
+
+async def test_an_input_that_the_store_lost_fails_its_job_alone(sqlite_url: str) -> None:
+    lost, kept = await waiting_pictures(sqlite_url, 2)
+    device = FakeDevice()
+    device.hold()
+    engine = make_engine(device, store=SqlStore(sqlite_url))
+    await engine.start()
+    jobs = [engine.jobs[lost], engine.jobs[kept]]
+    await in_the_database(sqlite_url, f"UPDATE jobs SET request = NULL WHERE id = '{lost}'")  # noqa: S608
+    device.release()
+    with pytest.raises(UserError, match="gone"):
+        await jobs[0].outcome()
+    await jobs[1].outcome()
+    assert device.requests[1:] == [PICTURE]
+    await engine.close()

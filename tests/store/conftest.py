@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -34,12 +33,6 @@ async def postgres_url(postgres_server: Server) -> str:
         await connection.execute(sa.text(f"CREATE DATABASE {name}"))
     await admin.dispose()
     return postgres_server.url(name)
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """Return the URL of a file that isn't there yet."""
-    return f"sqlite+aiosqlite:///{tmp_path / 'jobs.db'}"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

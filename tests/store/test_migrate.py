@@ -19,7 +19,8 @@ from bot.errors import UserError
 from bot.store import migrate as migration
 from bot.store.schema import NEWEST, metadata
 from bot.store.sql import SqlStore
-from tests.store.test_sql import in_the_database, left_in, opened, picture_job
+from tests.store.databases import in_the_database
+from tests.store.test_sql import left_in, opened, picture_job
 
 ROOT = Path(__file__).parents[2]
 

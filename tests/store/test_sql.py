@@ -10,11 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.engine.job import Job, JobState, Requester
 from bot.errors import BadInput, UserError
@@ -24,6 +21,7 @@ from bot.tasks.base import Request, Result
 from bot.tasks.classify.task import ClassifyRequest, ClassifyResult, Label
 from bot.tasks.imagine.task import Picture
 from bot.tasks.sentiment.task import SentimentRequest
+from tests.store.databases import in_the_database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,20 +46,10 @@ async def opened(url: str, *, keep_days: float = 7.0) -> AsyncIterator[SqlStore]
         await store.close()
 
 
-async def in_the_database(url: str, statement: str) -> list[Any]:
-    """Run SQL on a database, past the store."""
-    engine = create_async_engine(url)
-    async with engine.begin() as connection:
-        result = await connection.execute(sa.text(statement))
-        rows = list(result) if result.returns_rows else []
-    await engine.dispose()
-    return rows
-
-
 async def left_in(url: str) -> list[Job]:
     """Return the jobs that the next life finds."""
     async with opened(url) as store:
-        return await store.unanswered()
+        return [job async for job in store.unanswered()]
 
 
 def picture_job(image: bytes = IMAGE) -> Job:
@@ -156,7 +144,7 @@ async def test_old_answered_jobs_are_forgotten_and_no_others(url: str) -> None:
         await store.add(waiting)
         store.mark_answered(answered)
     async with opened(url, keep_days=0.5) as store:
-        assert [job.id for job in await store.unanswered()] == [waiting.id]
+        assert [job.id async for job in store.unanswered()] == [waiting.id]
     assert len(await in_the_database(url, "SELECT id FROM jobs")) == 1
 
 

@@ -17,8 +17,9 @@ from bot.errors import UserError
 from bot.store import database, writer
 from bot.store.sql import SqlStore
 from tests.fakes.waiting import until
+from tests.store.databases import in_the_database
 from tests.store.postgres import Server
-from tests.store.test_sql import RESULT, in_the_database, left_in, opened, picture_job
+from tests.store.test_sql import RESULT, left_in, opened, picture_job
 
 FAILS = "can't be written, trying again"
 NOT_STORED = "couldn't be stored. Try again"
