@@ -22,6 +22,7 @@ from bot.config import DEFAULT_FILE, TOKEN_VARIABLE, Settings, discord_token, lo
 from bot.engine.engine import Engine
 from bot.errors import UserError, one_line
 from bot.hub.download.fetch_ahead import FetchAhead, default_models
+from bot.machine.background import BackgroundTasks
 from bot.machine.malloc import use_one_heap
 from bot.store.heartbeat import HEARTBEAT, HEARTBEAT_S
 from bot.store.lock import alone_with
@@ -53,9 +54,11 @@ async def serve(config: Path | None) -> None:
     stopped = _stop_at_signals()
     async with alone_with(settings.store.url) as lost, _engine(settings) as (engine, bot), bot:
         serving = asyncio.create_task(bot.start(token.get_secret_value()), name="bot")
-        beating = asyncio.create_task(_beat(bot), name="heartbeat")
+        background = BackgroundTasks()
+        background.spawn(_on_first_ready(bot), name="first ready")
+        background.repeat(lambda: _beat(bot), every_s=HEARTBEAT_S, name="heartbeat")
         await _until_one(serving, stopped, lost)
-        beating.cancel()
+        await background.close()
         await _stop(engine, bot, serving)
         if lost.reason is not None:
             raise lost.reason
@@ -169,11 +172,14 @@ async def _ended(serving: asyncio.Task[None]) -> None:
         raise UserError("Discord can't be reached: {why}", why=error) from error
 
 
-async def _beat(bot: Bot) -> None:
-    """Note every few seconds that the bot is connected, for `hubcord health`."""
+async def _on_first_ready(bot: Bot) -> None:
+    """Beat at once, and leave all that was loaded to no later garbage collection: each would stop the loop 0.1 s."""
     await bot.wait_until_ready()
-    gc.freeze()  # looking through all that was loaded would stop the loop for 0.1 s again and again
-    while True:
-        if bot.is_ready():
-            bot.engine.store.set_value(HEARTBEAT, time.time())
-        await asyncio.sleep(HEARTBEAT_S)
+    gc.freeze()
+    await _beat(bot)
+
+
+async def _beat(bot: Bot) -> None:
+    """Note that the bot is connected, for `hubcord health`."""
+    if bot.is_ready():
+        bot.engine.store.set_value(HEARTBEAT, time.time())

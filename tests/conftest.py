@@ -131,11 +131,8 @@ async def closing() -> AsyncIterator[AsyncExitStack]:
 
 
 @pytest.fixture
-async def engine(
-    settings: Settings, device: FakeDevice, store: Store, closing: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
-) -> Engine:
-    """Start an engine on the fake device; its tick would go by real time, not by SimCord's, and so stands still."""
-    monkeypatch.setattr("bot.engine.engine._TICK_S", 3_600)
+async def engine(settings: Settings, device: FakeDevice, store: Store, closing: AsyncExitStack) -> Engine:
+    """Start an engine on the fake device."""
     engine = make_engine(settings, device, store)
     await engine.start()
     closing.push_async_callback(engine.close)

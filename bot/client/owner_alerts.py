@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from bot.client.tree import NETWORK_ERRORS
 from bot.errors import ModelUnavailable
 from bot.i18n.texts import gettext as _
 from bot.i18n.texts import use_locale
+from bot.machine.background import BackgroundTasks
 from bot.ui.markdown import cut, escape_keeping_links
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class OwnerAlerts:
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
         self._told: dict[str, str] = {}
-        self._telling: set[asyncio.Task[None]] = set()
+        self._background = BackgroundTasks()
 
     async def load(self) -> None:
         """Read what was told before; raise UserError when the store can't be read."""
@@ -51,9 +51,7 @@ class OwnerAlerts:
         reference, reason = error.values["reference"], error.values["reason"]
         if self._told.get(reference) != reason:
             self._note({**self._told, reference: reason})
-            task = asyncio.create_task(self._tell(reference, str(error.values["hint"])), name="tell owners")
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            self._background.spawn(self._tell(reference, str(error.values["hint"])), name="tell owners")
 
     async def write(self, owner: int, text: str) -> bool:
         """Send a message to one owner; return False when another try may help. What goes wrong is in the log."""
@@ -67,9 +65,7 @@ class OwnerAlerts:
 
     async def close(self) -> None:
         """Stop telling."""
-        for task in list(self._telling):
-            task.cancel()
-        await asyncio.gather(*self._telling, return_exceptions=True)
+        await self._background.close()
 
     async def _tell(self, reference: str, hint: str) -> None:
         use_locale("en")  # the one of whoever asked is here else

@@ -14,21 +14,31 @@ from bot.engine.job import Job, JobState, Requester
 from bot.engine.scheduler import MAX_ATTEMPTS, Dispatcher
 from bot.errors import JobCancelled, Refused, UserError
 from bot.hub.reference import parse_reference
+from bot.machine.background import BackgroundTasks
 from bot.store.base import Store
 from bot.tasks.base import Request, Result
 from bot.tasks.settings import TaskSettings
 from bot.workers.executor import Executor
 
-_TICK_S = 1.0
-_NOTE_S = 1.0
 _ESTIMATES = "estimates"
 
 
 class Engine:
-    """Queue jobs and run them in batches on the executor's devices."""
+    """Queue jobs and run them in batches on the executor's devices.
+
+    Every `tick_s` seconds overdue jobs are dropped and the expected starts are updated. `flush` waits `flush_s` seconds
+    at most.
+    """
 
     def __init__(
-        self, *, executor: Executor, store: Store, tasks: Mapping[str, TaskSettings], limits: QueueSettings
+        self,
+        *,
+        executor: Executor,
+        store: Store,
+        tasks: Mapping[str, TaskSettings],
+        limits: QueueSettings,
+        tick_s: float = 1.0,
+        flush_s: float = 1.0,
     ) -> None:
         self.executor = executor
         self.store = store
@@ -43,7 +53,9 @@ class Engine:
             finish=self._finish,
         )
         self.admission = Admission(limits, self._dispatcher.outlook.ends_in_s)
-        self._ticking: asyncio.Task[None] | None = None
+        self._background = BackgroundTasks()
+        self._tick_s = tick_s
+        self._flush_s = flush_s
 
     @property
     def jobs(self) -> Mapping[str, Job]:
@@ -74,7 +86,7 @@ class Engine:
         async for job in self.store.unanswered():
             self._recover(job)
             jobs.append(job)
-        self._ticking = asyncio.create_task(self._tick())
+        self._background.repeat(self._tick, every_s=self._tick_s, name="engine tick")
         self._dispatcher.dispatch()
         return jobs
 
@@ -93,9 +105,7 @@ class Engine:
             job.update(state=JobState.QUEUED)
             self.store.save(job)
         await self._dispatcher.close()
-        if self._ticking is not None:
-            self._ticking.cancel()
-            await asyncio.gather(self._ticking, return_exceptions=True)
+        await self._background.close()
         await self.executor.close()
         self.store.set_value(_ESTIMATES, self.estimator.seconds_per_unit)
         await self.store.close()
@@ -145,7 +155,7 @@ class Engine:
     async def flush(self) -> None:
         """Return when all until now is durable, or after a moment: a store in trouble holds nobody up for long."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.store.flush(), _NOTE_S)
+            await asyncio.wait_for(self.store.flush(), self._flush_s)
 
     def update_downloads(self, shares: Mapping[str, float]) -> None:
         """Keep the jobs of these models from the devices, and show them the share that is fetched; let go of others."""
@@ -199,14 +209,12 @@ class Engine:
             self.store.save(job)
 
     async def _tick(self) -> None:
-        """Once a second: tell waiting people where they stand, drop what waited too long, keep what was learned."""
-        while True:
-            await asyncio.sleep(_TICK_S)
-            self._dispatcher.expire()
-            self._dispatcher.outlook.now()
-            if self._dispatcher.learned:
-                self._dispatcher.learned = False
-                self.store.set_value(_ESTIMATES, self.estimator.seconds_per_unit)
+        """Drop jobs that waited too long, bring the expected starts up to date, and keep the estimates."""
+        self._dispatcher.expire()
+        self._dispatcher.outlook.now()
+        if self._dispatcher.learned:
+            self._dispatcher.learned = False
+            self.store.set_value(_ESTIMATES, self.estimator.seconds_per_unit)
 
 
 def _repository(reference: str) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from bot.engine.job import Job
 from bot.errors import UserError
 from bot.i18n.texts import gettext as _
 from bot.i18n.texts import use_locale
+from bot.machine.background import BackgroundTasks
 from bot.replies.deferral import Deferral
 from bot.replies.delivery import Delivery
 from bot.replies.progress import show_progress
@@ -54,7 +55,7 @@ class Replies:
         self._building = asyncio.Semaphore(_BUILT_AT_ONCE)
         self._taken: set[asyncio.Future[None]] = set()
         self._following: dict[asyncio.Task[Any], Job] = {}
-        self._resumed: set[asyncio.Task[None]] = set()
+        self._resumed = BackgroundTasks()
         self._messages: dict[int, Job] = {}
         self._unwanted: set[str] = set()
 
@@ -128,18 +129,17 @@ class Replies:
 
     def resume(self, job: Job) -> None:
         """Answer a job of the last run in the background."""
-        task = asyncio.create_task(self.follow(job), name=f"answer {job.id}")
-        self._resumed.add(task)
-        task.add_done_callback(self._forget)
+        self._resumed.spawn(self.follow(job), name=f"answer {job.id}")
 
     async def close(self) -> None:
         """Let commands be deferred and ended jobs be answered; the rest is answered after the next start."""
         await _wait(self._taken)
         await _wait([task for task, job in self._following.items() if job.state.final])
-        left = [*self._following, *self._resumed]
+        left = list(self._following)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        await self._resumed.close()
 
     @contextlib.contextmanager
     def _taking(self) -> Iterator[None]:
@@ -212,11 +212,6 @@ class Replies:
         if isinstance(job.error, UserError):
             return Answer(text=cut(escape(str(job.error)), MOST_CHARS))
         return Answer(text=unexpected(job.error or RuntimeError(f"job {job.id} has no result")))
-
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._resumed.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("%s failed", task.get_name(), exc_info=task.exception())
 
 
 def _not_offered(_request: object, _result: object) -> Answer:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import UserError
+from bot.machine.background import BackgroundTasks
 from bot.store.database import check_folder, make_database, make_private, sqlite_file
 
 log = logging.getLogger(__name__)
@@ -67,20 +68,16 @@ async def alone_with(store_url: str, *, check_every_s: float = CHECK_EVERY_S) ->
 async def _checked(
     check: Callable[[StoreLost], Awaitable[None]], lost: StoreLost, every_s: float
 ) -> AsyncIterator[None]:
-    async def keep_checking() -> None:
-        while not lost.is_set():
-            await asyncio.sleep(every_s)
-            try:
-                await check(lost)
-            except Exception:
-                log.exception("the lock of the job store can't be checked")
+    async def check_once() -> None:
+        if not lost.is_set():
+            await check(lost)
 
-    checking = asyncio.create_task(keep_checking(), name="store lock")
+    background = BackgroundTasks()
+    background.repeat(check_once, every_s=every_s, name="store lock")
     try:
         yield
     finally:
-        checking.cancel()
-        await asyncio.gather(checking, return_exceptions=True)
+        await background.close()
 
 
 class _FileLock:

@@ -13,12 +13,16 @@ ALICE = Requester(user_id=1, guild_id=10)
 BOB = Requester(user_id=2, guild_id=10)
 
 
-def make_engine(*devices: FakeDevice, store: Store | None = None, **limits: float) -> Engine:
+def make_engine(
+    *devices: FakeDevice, store: Store | None = None, tick_s: float = 1.0, flush_s: float = 1.0, **limits: float
+) -> Engine:
     return Engine(
         executor=FakeExecutor(*devices),
         store=store or NoStore(),
         tasks=load_settings().tasks,
         limits=QueueSettings(**{"shutdown_grace_s": 0.0, **limits}),  # type: ignore[arg-type]
+        tick_s=tick_s,
+        flush_s=flush_s,
     )
 
 

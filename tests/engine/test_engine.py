@@ -7,13 +7,14 @@ import logging
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from bot.engine.engine import Engine
 from bot.engine.job import Job, JobState, Requester
 from bot.errors import BadInput, JobCancelled, JobExpired, Refused, UserError
+from bot.store.base import NoStore
 from bot.store.sql import SqlStore
 from bot.tasks.base import Failure
 from bot.tasks.classify.task import ClassifyRequest
@@ -141,10 +142,36 @@ async def test_a_job_of_another_version_whose_model_nobody_can_read_stops_no_sta
     await again.close()
 
 
-async def test_a_store_in_trouble_holds_nobody_up_for_long(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.engine.engine._NOTE_S", 0.01)
-    monkeypatch.setattr(engine.store, "flush", asyncio.Event().wait)
-    await engine.flush()
+async def test_a_store_in_trouble_holds_nobody_up_for_long() -> None:
+    class HangingStore(NoStore):
+        async def flush(self) -> None:
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(10):
+        await make_engine(store=HangingStore(), flush_s=0.01).flush()
+
+
+async def test_a_tick_that_fails_does_not_end_the_ticking(device: FakeDevice, caplog: pytest.LogCaptureFixture) -> None:
+    class FailingOnce(NoStore):
+        failed = False
+
+        def set_value(self, key: str, value: Any) -> None:
+            if not self.failed:
+                self.failed = True
+                raise RuntimeError("a bug")
+            super().set_value(key, value)
+
+    engine = make_engine(device, store=FailingOnce(), tick_s=0.01, expire_s=0.05)
+    await engine.start()
+    await (await ask(engine)).outcome()  # the estimate that was learned is kept at the next tick
+    await until(lambda: "engine tick" in caplog.text)
+    device.hold()
+    await ask(engine)
+    waiting = await ask(engine, BOB)
+    with pytest.raises(JobExpired):
+        await waiting.outcome()
+    device.release()
+    await engine.close()
 
 
 async def test_cancel_of_a_job_that_is_being_written(engine: Engine, device: FakeDevice) -> None:
@@ -345,9 +372,8 @@ async def test_deadlines_pass_while_the_bot_is_down(tmp_path: Path) -> None:
     await engine.close()
 
 
-async def test_estimates_survive_even_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.engine.engine._TICK_S", 0.01)
-    engine = make_engine(store=sqlite(tmp_path))
+async def test_estimates_survive_even_a_kill(tmp_path: Path) -> None:
+    engine = make_engine(store=sqlite(tmp_path), tick_s=0.01)
     await engine.start()
     await (await ask(engine)).outcome()
     known = dict(engine.estimator.seconds_per_unit)

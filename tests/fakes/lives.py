@@ -33,8 +33,7 @@ class Lives:
     async def crash(self, engine: Engine) -> None:
         """Lose the process, just after the store wrote everything."""
         self._closing.pop_all()
-        assert engine._ticking is not None
-        engine._ticking.cancel()
+        await engine._background.close()
         await engine._dispatcher.close()
         await engine.store.close()
 

@@ -28,8 +28,9 @@ _LOOK_S = 0.005
 
 
 def make_engine(settings: Settings, device: FakeDevice, store: Store) -> Engine:
-    """Return an engine with one fake device."""
-    return Engine(executor=FakeExecutor(device), store=store, tasks=settings.tasks, limits=settings.queue)
+    """Return an engine with one fake device. It never ticks: a tick would go by real time, not by SimCord's."""
+    executor = FakeExecutor(device)
+    return Engine(executor=executor, store=store, tasks=settings.tasks, limits=settings.queue, tick_s=3_600)
 
 
 def raise_server_errors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from bot.errors import JobCancelled, ModelUnavailable
 from bot.hub.download.process import fetch_apart
 from bot.hub.model_filter import ModelFilter
 from bot.hub.reference import parse_reference
+from bot.machine.background import BackgroundTasks
 from bot.tasks.registry import TASKS
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class FetchAhead:
         self._bytes = dict.fromkeys(models, (0, 0))
         self._stopped = threading.Event()
         self._threads = ThreadPoolExecutor(max(len(models), 1), thread_name_prefix="fetch")
-        self._task: asyncio.Task[None] | None = None
+        self._background = BackgroundTasks()
 
     async def __aenter__(self) -> Self:
         self._tell_shares()
@@ -67,13 +68,11 @@ class FetchAhead:
     ) -> None:
         self._stopped.set()
         self._threads.shutdown(wait=False)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.close()
 
-    def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run(), name="fetch ahead")
+    def start(self) -> asyncio.Task[None]:
+        """Begin; return the task, which ends when all is fetched or can't be had."""
+        return self._background.spawn(self._run(), name="fetch ahead")
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -101,6 +100,8 @@ class FetchAhead:
             pass
         except ModelUnavailable as error:
             self._failed(error)
+        except Exception:
+            log.exception("%s can't be fetched", reference)  # its jobs try again in the worker, and say why they fail
         finally:
             self._bytes.pop(reference)
 
