@@ -29,6 +29,10 @@ class UserLane:
         """Return the first job of one kind."""
         return next(iter(self.jobs[preemptible].values()), None)
 
+    def firsts(self, key: Hashable) -> list[Job]:
+        """Return the first jobs of both kinds that have a batch key."""
+        return [job for kind in self.jobs if (job := self.first(kind)) is not None and batch_key(job) == key]
+
 
 @dataclass(slots=True, eq=False)
 class GuildLane:

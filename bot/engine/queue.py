@@ -1,7 +1,7 @@
-"""Hold the queued jobs: fair order by guild and user, batches of similar length, positions.
+"""Hold the queued jobs: fair order by guild and person, batches of similar length, positions.
 
 A plain data structure without clock or event loop. For n queued jobs under k batch keys, adding and removing a job cost
-O(log n), choosing the next one O(k + log n).
+O(log n), choosing the next one O(k + log n). `bot/engine/batch_mates.py` tells how far equal people drift apart.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TypeVar
 
-from sortedcontainers import SortedKeyList
-
+from bot.engine.batch_mates import BatchMates
 from bot.engine.fair_heap import FairHeap, in_turn
 from bot.engine.job import Job, Requester
 from bot.engine.lanes import GuildLane, UserLane, batch_key, guild_key
 
 _SWEEP_AT = 1024
-_Sized = tuple[int, int, Job]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,6 @@ class JobQueue:
         self._now = 0.0
         self._guilds: dict[Hashable, GuildLane] = {}
         self._heaps: dict[Hashable, FairHeap[GuildLane]] = {}
-        self._by_size: dict[Hashable, SortedKeyList[_Sized]] = {}
         self._jobs: dict[str, Job] = {}
         self._tickets: dict[str, int] = {}
         self._counts: Counter[Hashable] = Counter()
@@ -104,7 +101,7 @@ class JobQueue:
         """Yield for each batch key the job that goes next."""
         for key, heap in self._heaps.items():
             lane = heap.head().heaps[key].head()
-            yield from (job for kind in lane.jobs if (job := lane.first(kind)) and batch_key(job) == key)
+            yield from lane.firsts(key)
 
     def pop_batch(self, limits: BatchLimits | None = None, *, only: Callable[[Job], bool] | None = None) -> list[Job]:
         """Take the next job and those that may share its batch, and charge each for its expected share.
@@ -157,17 +154,17 @@ class JobQueue:
         lane.guild.now = max(lane.guild.now, lane.vtime)
 
     def _gather(self, head: Job, limits: BatchLimits) -> Iterator[Job]:
-        """Take the head, then the jobs nearest to it in size while the batch stays within its limits."""
-        place = (head.request.size, self._tickets[head.id])
+        """Take the head and its mates, while the batch stays within its limits."""
+        mates = BatchMates(head, self._heaps, self._cost, lambda job: self._tickets[job.id])
         rows, seconds, job = 0, 0.0, head
         while job is head or self._fits(job, rows, seconds, limits):
             rows, seconds = rows + job.request.rows, seconds + self._cost(job)
             self._charge_and_take(job)
             yield job
-            same = self._by_size.get(batch_key(head))
-            if not same or rows >= limits.rows:
+            mate = mates.next() if rows < limits.rows else None
+            if mate is None:
                 return
-            job = _nearest(same, place)
+            job = mate
 
     def _fits(self, job: Job, rows: int, seconds: float, limits: BatchLimits) -> bool:
         """Say whether a job may join; one whose worker died runs alone, since it may be what killed it."""
@@ -202,23 +199,18 @@ class JobQueue:
         key = batch_key(job)
         lane.guild.heaps.setdefault(key, FairHeap()).add(lane)
         self._heaps.setdefault(key, FairHeap()).add(lane.guild)
-        self._by_size.setdefault(key, SortedKeyList(key=lambda e: e[:2])).add(self._sized(job))
 
     def _hide(self, lane: UserLane, job: Job | None) -> None:
         """Let a job that is no longer its lane's first not be found."""
         if job is None:
             return
         key, guild = batch_key(job), lane.guild
-        self._by_size[key].remove(self._sized(job))
         guild.heaps[key].discard(lane)
         if not guild.heaps[key]:
             del guild.heaps[key]
             self._heaps[key].discard(guild)
         if not self._heaps[key]:
-            del self._heaps[key], self._by_size[key]
-
-    def _sized(self, job: Job) -> _Sized:
-        return (job.request.size, self._tickets[job.id], job)
+            del self._heaps[key]
 
     def _activate(self, lane: UserLane) -> None:
         """Bring lanes that were idle to the present, so that nobody saves up credit."""
@@ -261,12 +253,3 @@ def _distinct(heaps: dict[Hashable, FairHeap[_AnyLane]]) -> Iterator[_AnyLane]:
         if lane.number not in seen:
             seen.add(lane.number)
             yield lane
-
-
-def _nearest(same: SortedKeyList[_Sized], place: tuple[int, int]) -> Job:
-    """Return the job whose size is nearest to that of `place`, a size and a ticket."""
-    right = same.bisect_key_left(place)
-    if right == len(same) or (right and place[0] - same[right - 1][0] <= same[right][0] - place[0]):
-        right -= 1
-    job: Job = same[right][2]
-    return job

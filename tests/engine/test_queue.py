@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -264,7 +265,7 @@ def test_any_order_of_events_keeps_the_promises(events: list[Move]) -> None:
     for job in taken:
         lanes[job.requester.guild_id, job.requester.user_id, job.request.preemptible].append(order[job.id])
     assert all(places == sorted(places) for places in lanes.values())
-    assert (queue._heaps, queue._by_size, queue._counts) == ({}, {}, Counter())
+    assert (queue._heaps, queue._counts) == ({}, Counter())
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=20), st.integers(1, 8), st.integers(1, 5))
@@ -300,3 +301,97 @@ def test_weighted_shares_stay_close(arrivals: list[tuple[int, int]], data: st.Da
         shares = [used[user] / weights[user] for user, count in waiting.items() if count]
         if shares:
             assert max(shares) - min(shares) <= 2 * largest
+
+
+def size_as_cost(job: Job) -> float:
+    return float(job.request.size)
+
+
+def spread_of_waiting(used: dict[int, float], waiting: Counter[int]) -> float:
+    """Return by how many seconds the people (or guilds) differ who still have jobs waiting."""
+    shares = [used[key] for key, count in waiting.items() if count]
+    return max(shares) - min(shares) if shares else 0.0
+
+
+people_lengths = st.lists(st.lists(st.integers(1, 50), min_size=1, max_size=12), min_size=2, max_size=12)
+
+
+@given(people_lengths, st.lists(st.sampled_from([0.5, 1.0, 3.0]), min_size=12, max_size=12), st.integers(1, 16))
+def test_people_of_one_guild_differ_by_two_jobs_at_most(
+    lengths: list[list[int]], weights: list[float], rows: int
+) -> None:
+    """However long their texts are, and however many rows a batch has."""
+    queue = JobQueue(cost=size_as_cost, limits=lambda _: BatchLimits(rows=rows))
+    for user, sizes in enumerate(lengths):
+        for size in sizes:
+            queue.push(sample_job(user=user, length=size, weight=weights[user]))
+    waiting = Counter({user: len(sizes) for user, sizes in enumerate(lengths)})
+    largest = max(size / weights[user] for user, sizes in enumerate(lengths) for size in sizes)
+    used: dict[int, float] = defaultdict(float)
+    while len(queue):
+        for job in queue.pop_batch():
+            used[job.requester.user_id] += job.request.size / job.requester.weight
+            waiting[job.requester.user_id] -= 1
+        assert spread_of_waiting(used, waiting) <= 2 * largest
+
+
+@given(people_lengths, st.integers(1, 16))
+def test_guilds_differ_by_two_jobs_at_most(lengths: list[list[int]], rows: int) -> None:
+    """A guild of many people gets no more than a guild of one."""
+    queue = JobQueue(cost=size_as_cost, limits=lambda _: BatchLimits(rows=rows))
+    for user, sizes in enumerate(lengths):
+        for size in sizes:
+            queue.push(sample_job(user=user, guild=user % 3, length=size))
+    waiting = Counter(job.requester.guild_id or 0 for job in queue)
+    largest = max(max(sizes) for sizes in lengths)
+    used: dict[int, float] = defaultdict(float)
+    while len(queue):
+        for job in queue.pop_batch():
+            guild = job.requester.guild_id or 0
+            used[guild] += job.request.size
+            waiting[guild] -= 1
+        assert spread_of_waiting(used, waiting) <= 2 * largest
+
+
+@given(people_lengths, st.integers(1, 16), st.lists(st.integers(0, 9), min_size=1, max_size=20))
+def test_arrivals_at_any_moment_change_nothing_about_that(
+    lengths: list[list[int]], rows: int, arrivals: list[int]
+) -> None:
+    """From the moment at which both wait, two people differ by four jobs at most: two at either end."""
+    queue = JobQueue(cost=size_as_cost, limits=lambda _: BatchLimits(rows=rows))
+    largest, used = max(max(sizes) for sizes in lengths), Counter[int]()
+    since: dict[tuple[int, int], tuple[int, int]] = {}
+    later = [(user, size) for user, sizes in enumerate(lengths) for size in sizes]
+    for arriving in itertools.chain(arrivals, itertools.repeat(10)):
+        if not later and not len(queue):
+            break
+        for user, size in (later.pop() for _ in range(min(arriving, len(later)))):
+            queue.push(sample_job(user=user, length=size))
+        for job in queue.pop_batch():
+            used[job.requester.user_id] += job.request.size
+        waiting = sorted({job.requester.user_id for job in queue})
+        pairs = set(itertools.combinations(waiting, 2))
+        since = {pair: since.get(pair, (used[pair[0]], used[pair[1]])) for pair in pairs}
+        for (one, other), (then_one, then_other) in since.items():
+            assert abs((used[one] - then_one) - (used[other] - then_other)) <= 4 * largest
+
+
+@pytest.mark.parametrize(
+    "length_of", [lambda _u, _k: 20, lambda u, _k: u + 1, lambda u, k: (u * 7919 + k * 104_729) % 300]
+)
+@pytest.mark.parametrize("guilds", [1, 7, 200])
+def test_everybody_is_served_alike_whatever_their_lengths(length_of: Callable[[int, int], int], guilds: int) -> None:
+    """200 people with 10 jobs each, in batches of 64: at half of the work each of them has 4 to 6 answers."""
+    queue = make_queue(rows=64)
+    for user in range(200):
+        for number in range(10):
+            queue.push(sample_job(user=user, guild=user % guilds, length=1 + length_of(user, number)))
+    done: Counter[int] = Counter(dict.fromkeys(range(200), 0))
+    batches = 0
+    while done.total() < 1_000:
+        batches += 1
+        done.update(job.requester.user_id for job in queue.pop_batch())
+        if batches == 4:
+            assert min(done.values()) >= 1  # four batches of 64 reach everybody
+    assert min(done.values()) >= 4
+    assert max(done.values()) <= 6
