@@ -7,11 +7,12 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from bot.workers.executor import WorkerDied
-from bot.workers.in_flight import Flight
+from bot.workers.in_flight import PendingBatch
 from bot.workers.main import WorkerOptions
 from bot.workers.protocol import Batch, BatchItem, BatchReport, Event
 from bot.workers.provisional import Drafts
@@ -58,8 +59,8 @@ class LocalExecutor:
 class LocalDevice:
     """Drive one worker process, and start another one when it dies, later each time it dies young.
 
-    It isn't `available` from a death until the next worker has opened the device; `on_available` is called then. While
-    it is `unproven` that this will ever be, it is available as soon as there is a worker.
+    After a death the device isn't `available` until a new worker has opened it; then `on_available` is called. If the
+    last worker never got that far (`unproven`), the device is available as soon as a worker runs.
     """
 
     def __init__(self, options: WorkerOptions, *, name: str, job_timeout_s: float) -> None:
@@ -95,7 +96,7 @@ class LocalDevice:
     def start(self) -> WorkerProcess:
         """Spawn the worker process."""
         self._worker = WorkerProcess(self._options, name=self.name, on_open=self._on_open, on_death=self._on_death)
-        self._opening = asyncio.create_task(self._watch_opening(self._worker))
+        self._opening = _spawn(self._watch_opening(self._worker), f"open {self.name}")
         return self._worker
 
     async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
@@ -146,11 +147,11 @@ class LocalDevice:
         if self._worker is None or self._closing:
             return
         self.available, self.unproven = False, self._worker.ready is None
-        self._reviving = asyncio.create_task(self._revive(self._worker))
+        self._reviving = _spawn(self._revive(self._worker), f"revive {self.name}")
 
     async def _revive(self, worker: WorkerProcess) -> None:
-        """Note the death and start anew, after a longer wait if this life was short, too."""
-        log.error("the worker of %s died (exit code %s)", self.name, await worker.join())
+        """Log the death and start a new process, after a longer wait if the last lives were short."""
+        log.error("the worker of %s died (exit code %s)", self.name, await self._exit_code(worker))
         young = time.monotonic() - worker.born_at < _HEALTHY_AFTER_S
         self._backoff_s = self._longer_s() if young else 0.0
         await asyncio.sleep(self._backoff_s)
@@ -158,12 +159,20 @@ class LocalDevice:
         if self.unproven:
             self._be_available()
 
+    async def _exit_code(self, worker: WorkerProcess) -> int | None:
+        """Wait until the process is gone; whatever goes wrong with that, the device needs a new one."""
+        try:
+            return await worker.join()
+        except Exception:
+            log.exception("the worker of %s can't be waited for", self.name)
+            return None
+
     async def _start_at_last(self) -> None:
-        """Spawn the worker process, again and again while the machine has no room for it."""
+        """Spawn the worker process, again and again while that fails, for example for lack of memory or threads."""
         while True:
             try:
                 self.start()
-            except (OSError, RuntimeError) as error:  # RuntimeError: no more threads
+            except Exception as error:  # noqa: BLE001 - whatever it is, giving up would lose the device for good
                 self._backoff_s = self._longer_s()
                 log.error("no worker of %s can be started, next try in %.0f s: %s", self.name, self._backoff_s, error)  # noqa: TRY400
             else:
@@ -181,16 +190,16 @@ class LocalDevice:
             return
         await self._end(worker, limit_s)
 
-    async def _watch(self, worker: WorkerProcess, flight: Flight) -> BatchReport:
+    async def _watch(self, worker: WorkerProcess, batch: PendingBatch) -> BatchReport:
         """Wait for the report; end a worker that says nothing of the batch for too long."""
         while True:
             limit_s = self._job_timeout_s if worker.ready else float("inf")
-            timeout_s = min(max(limit_s - flight.silent_s, 0.01), _LOOK_AGAIN_S)
-            done, _ = await asyncio.wait([flight.report], timeout=timeout_s)
-            if not done and flight.silent_s >= limit_s:
+            timeout_s = min(max(limit_s - batch.silent_s, 0.01), _LOOK_AGAIN_S)
+            done, _ = await asyncio.wait([batch.report], timeout=timeout_s)
+            if not done and batch.silent_s >= limit_s:
                 await self._end(worker, limit_s)
-            if flight.report.done():
-                return flight.report.result()
+            if batch.report.done():
+                return batch.report.result()
 
     async def _end(self, worker: WorkerProcess, silent_s: float) -> None:
         """Kill a silent worker; take one for dead that the system can't end."""
@@ -201,6 +210,18 @@ class LocalDevice:
         except TimeoutError:
             log.error("process %s can't be killed: it is left behind", worker.process.pid)  # noqa: TRY400
             worker.give_up()
+
+
+def _spawn(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """Start a background task whose failure is logged."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_log_failure)
+    return task
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("the background task %r failed", task.get_name(), exc_info=error)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -260,7 +260,7 @@ async def test_a_worker_is_started_at_last_when_the_machine_has_room_again(
 ) -> None:
     text, device = SentimentRequest(model=tiny, text="good"), device_of(engine)
     await (await engine.submit("sentiment", text, ALICE)).outcome()
-    start, full = LocalDevice.start, [OSError(11, "no room")] * 2
+    start, full = LocalDevice.start, [OSError(11, "no room"), ValueError("something else")]
 
     def start_with_room(device: LocalDevice) -> WorkerProcess:
         if full:
