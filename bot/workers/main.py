@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 _IDLE_CHECK_S = 15.0
 _SPINS = "8000"
 """Rounds of waiting awake: the most that cost nothing on a quiet machine, few enough for a busy one."""
+_SHAPES = "256"
+"""Shapes of layers that oneDNN remembers, of about a megabyte each; its own limit of 1,024 is a gigabyte."""
 _BROKEN = 70
 """Exit code of a worker whose device can't be used any more."""
 _SWITCH_S = 0.001
@@ -62,6 +64,7 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
         signal.signal(number, signal.SIG_IGN)
     _let_the_bot_go_first()
     _let_others_compute()
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _SHAPES)
     keep_freed_memory()
     sys.setswitchinterval(_SWITCH_S)
     os.dup2(2, 1)  # libraries print here; standard output belongs to the answers of the command line
