@@ -55,7 +55,7 @@ async def _run(device: LocalDevice, jobs: int, *, alike: bool) -> None:
 
 
 def _batches(jobs: int, *, alike: bool) -> Iterator[Batch]:
-    chooser, numbers = random.Random(0), itertools.count()  # noqa: S311 - no secret
+    chooser, numbers = random.Random(0), itertools.count()
     done = 0
     while done < jobs:
         rows = chooser.randint(1, _MOST_ROWS)
