@@ -20,7 +20,7 @@ import psutil
 from bot.bundled.prepare import prepare
 from bot.config import load_settings
 from bot.machine.device import Device
-from bot.tasks.sentiment.pipeline import SentimentRequest
+from bot.tasks.sentiment.task import SentimentRequest
 from bot.workers.local import LocalDevice, LocalExecutor
 from bot.workers.main import WorkerOptions
 from bot.workers.protocol import Batch, BatchItem

@@ -7,10 +7,10 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
+from bot.machine.background import BackgroundTasks
 from bot.workers.executor import WorkerDied
 from bot.workers.in_flight import PendingBatch
 from bot.workers.main import WorkerOptions
@@ -72,8 +72,7 @@ class LocalDevice:
         self._job_timeout_s = job_timeout_s
         self._worker: WorkerProcess | None = None
         self._drafts = Drafts()
-        self._opening: asyncio.Task[None] | None = None
-        self._reviving: asyncio.Task[None] | None = None
+        self._background = BackgroundTasks()
         self._backoff_s = 0.0
         self._closing = False
 
@@ -96,7 +95,7 @@ class LocalDevice:
     def start(self) -> WorkerProcess:
         """Spawn the worker process."""
         self._worker = WorkerProcess(self._options, name=self.name, on_open=self._on_open, on_death=self._on_death)
-        self._opening = _spawn(self._watch_opening(self._worker), f"open {self.name}")
+        self._background.spawn(self._watch_opening(self._worker), name=f"open {self.name}")
         return self._worker
 
     async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
@@ -129,9 +128,7 @@ class LocalDevice:
         """Stop the worker."""
         self._closing = True
         self._drafts.clear()
-        for task in (self._opening, self._reviving):
-            if task is not None:
-                task.cancel()
+        await self._background.close()
         if self._worker is not None:
             await self._worker.stop(_STOP_GRACE_S)
 
@@ -147,7 +144,7 @@ class LocalDevice:
         if self._worker is None or self._closing:
             return
         self.available, self.unproven = False, self._worker.ready is None
-        self._reviving = _spawn(self._revive(self._worker), f"revive {self.name}")
+        self._background.spawn(self._revive(self._worker), name=f"revive {self.name}")
 
     async def _revive(self, worker: WorkerProcess) -> None:
         """Log the death and start a new process, after a longer wait if the last lives were short."""
@@ -210,18 +207,6 @@ class LocalDevice:
         except TimeoutError:
             log.error("process %s can't be killed: it is left behind", worker.process.pid)  # noqa: TRY400
             worker.give_up()
-
-
-def _spawn(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """Start a background task whose failure is logged."""
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(_log_failure)
-    return task
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("the background task %r failed", task.get_name(), exc_info=error)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
