@@ -24,11 +24,17 @@ _BAND_PIXELS = 4_000_000
 _SAMPLES = 128
 _USUAL_GAMMA = 1 / 2.2
 _SAME_GAMMA = 0.05
+_BRIGHTEST_FLOAT = 1.5
+"""In floats 1 is white; lights may be brighter."""
+_DARKEST_BYTE, _LARGEST_BYTE = 32.0, 255.0
+"""Range of the largest level from which levels are taken for bytes."""
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 
 
 def as_seen(image: Image) -> Image:
     """Return a loaded image in RGB as viewers show it, with no side longer than `SIDE`."""
+    if image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
+        image = image.convert("RGB")  # most programs leave the fourth byte empty
     small = _in_srgb(_smaller(image, _to_kept_mode(image)), image.info)
     return _on_paper(small)
 
@@ -106,10 +112,11 @@ def _range(image: Any) -> tuple[float, float]:
         is_inverted = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
         return (65_535.0, 0.0) if is_inverted else (0.0, 65_535.0)
     low, high = map(float, image.getextrema())
-    if image.mode == "F" and (not (math.isfinite(low) and math.isfinite(high)) or (low >= 0.0 and high <= 1.0)):
+    are_finite = math.isfinite(low) and math.isfinite(high)
+    if image.mode == "F" and (not are_finite or (low >= 0.0 and high <= _BRIGHTEST_FLOAT)):
         return 0.0, 1.0
-    if low >= 0.0 and high <= 255.0:
-        return 0.0, 255.0
+    if low >= 0.0 and _DARKEST_BYTE <= high <= _LARGEST_BYTE:
+        return 0.0, _LARGEST_BYTE
     return low, max(high, low + 1e-9)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_JPEG = ("JPEG", "MPO")
+"""A JPEG with more pictures in it, as some telephones make, is MPO for Pillow."""
 _FORMATS_SHOWN = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
 _MOST_RATIO = 100
 """Largest aspect ratio. Beyond it, resizing leaves nothing of the short side, or needs gigabytes for the long one."""
@@ -63,8 +65,6 @@ def decode_image(data: bytes, *, max_pixels: int) -> DecodedImage:
     from PIL import UnidentifiedImageError
     from PIL.Image import DecompressionBombError
 
-    if has_too_many_scans(data):
-        raise BadInput("This JPEG file takes too long to decode. Save the picture again and send the new file.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -116,7 +116,9 @@ def _opened(data: bytes, max_pixels: int) -> tuple[Image, tuple[int, int]]:
     image = Images.open(io.BytesIO(data), formats=FORMATS)
     size = image.size
     _check_size(image, max_pixels)
-    if image.format == "JPEG":
+    if image.format in _JPEG:
+        if has_too_many_scans(data, size[0] * size[1]):
+            raise BadInput("This JPEG file takes too long to decode. Save the picture again and send the new file.")
         scale = max((s for s in (8, 4, 2) if max(size) >= s * _SHORTEST), default=1)
         image.draft(None, (size[0] // scale, size[1] // scale))
     return image, size

@@ -81,9 +81,13 @@ def _frames(image: Any) -> Iterator[_Frame]:
 
 def _page(image: Any, check_page: Callable[[Any], None]) -> Image:
     """Return the first page of a TIFF that isn't a small copy, a mask or empty; else the first."""
+    pixels = 0
     for number in range(_MOST_FRAMES):
         try:
             image.seek(number)
+            pixels += image.width * image.height
+            if number and pixels > _MOST_PIXELS:
+                break
             if image.tag_v2.get(_SUBFILE_TYPE, 0) & (_REDUCED | _MASK):
                 continue
             check_page(image)

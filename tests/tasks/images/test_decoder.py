@@ -75,15 +75,20 @@ def test_one_that_takes_too_long_is_given_up() -> None:
     assert decoder.pid is None
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the system sets no limits")
-def test_the_seconds_of_the_processor_are_limited() -> None:
-    decoder = ImageDecoder(cpu_s=0)
-    data = encoded(Image.new("L", (7_000, 7_000), 90), "JPEG", progressive=True)
-    last = data.rindex(b"\xff\xda")
+@pytest.mark.skipif(sys.platform != "linux", reason="psutil tells limits on Linux")
+def test_each_picture_gets_its_seconds_of_the_processor(decoder: ImageDecoder) -> None:
+    def spend() -> bool:
+        os.kill(decoder.pid or 0, signal.SIGXCPU)
+        return False
+
+    still_decodes(decoder)
+    child = psutil.Process(decoder.pid)
+    spent_s = sum(child.cpu_times()[:2])
+    assert child.rlimit(psutil.RLIMIT_CPU)[0] in range(10, int(spent_s) + 12)
+    assert child.rlimit(psutil.RLIMIT_AS)[0] < 2 << 30
     with pytest.raises(BadInput, match="takes too long"):
-        decoder.decode(data[:last] + data[last:-2] * 90 + b"\xff\xd9", max_pixels=LIMIT)
+        decoder.decode(large(), max_pixels=LIMIT, stop=spend)
     assert still_decodes(decoder)
-    decoder.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems don't keep to the limit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
 import struct
@@ -10,9 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageStat, PngImagePlugin
+from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageOps, ImageStat, PngImagePlugin
 
 from bot.errors import BadInput
+from bot.tasks.images import frames
+from bot.tasks.images.colours import contrast
 from bot.tasks.images.decode import decode_image
 from tests.tasks.images.test_decode import encoded
 
@@ -117,6 +120,20 @@ def test_a_page_that_is_too_large_is_refused() -> None:
         decode_image(data, max_pixels=1_000_000)
 
 
+def test_few_large_empty_pages_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [Image.new("1", (4_000, 4_000), 1)] * 6
+    data = encoded(pages[0], "TIFF", save_all=True, append_images=[*pages, drawing()], compression="tiff_lzw")
+    looked_at: list[Image.Image] = []
+
+    def measure(page: Image.Image) -> float:
+        looked_at.append(page)
+        return contrast(page)
+
+    monkeypatch.setattr(frames, "contrast", measure)
+    assert difference(decoded(data), Image.new("RGB", (2_048, 2_048), "white")) == 0
+    assert len(looked_at) < 3
+
+
 # Transparency
 
 
@@ -156,6 +173,26 @@ def test_a_large_transparent_picture_keeps_its_colours(
     found = decode_image(encoded(image.convert(mode), compress_level=1), max_pixels=LIMIT)
     assert (found.size, found.image.size) == (size, shown)
     assert [found.image.getpixel((x, shown[1] // 2)) for x in (9, 2_040)] == [(255,) * 3, (90,) * 3]
+
+
+def test_a_bmp_whose_transparency_is_left_empty_is_opaque() -> None:
+    data = encoded(Image.new("RGBA", (8, 8), (200, 0, 0, 0)), "BMP")
+    assert decoded(data).getpixel((1, 1)) == (200, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(64, 48), (3_200, 2_400)])
+def test_every_format_is_turned_upright(kind: str, orientation: int, size: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    if kind == "AVIF" and size[0] > 64:
+        pytest.skip("it takes long to write")
+    data = encoded(drawing().resize(size, Image.Resampling.NEAREST), kind, exif=exif)
+    found = decode_image(data, max_pixels=LIMIT)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    assert found.size == upright.size
+    assert difference(found.image, upright.convert("RGB").resize(found.image.size)) < 3
 
 
 # Colours
@@ -213,7 +250,15 @@ def test_cmyk_of_adobe() -> None:
 
 
 @pytest.mark.parametrize(
-    ("levels", "shown"), [((0.0, 0.25, 1.0), (0, 64, 255)), ((0, 64, 255), (0, 64, 255)), ((-5, 0, 5), (0, 128, 255))]
+    ("levels", "shown"),
+    [
+        ((0.0, 0.25, 1.0), (0, 64, 255)),
+        ((0.25, 0.5, 0.5), (64, 128, 128)),
+        ((0.5, 1.0, 1.2), (128, 255, 255)),
+        ((0, 64, 255), (0, 64, 255)),
+        ((-5, 0, 5), (0, 128, 255)),
+        ((0, 500, 1_000), (0, 128, 255)),
+    ],
 )
 def test_floats_are_as_light_as_viewers_show_them(levels: tuple[float, ...], shown: tuple[int, ...]) -> None:
     image = Image.new("F", (3, 1))
@@ -287,17 +332,27 @@ def test_damage_in_the_middle_of_a_png_is_refused() -> None:
 # Files made to take long
 
 
-def scan_bomb(scans: int) -> bytes:
+def scan_bomb(scans: int, side: int = 256) -> bytes:
     """Return a progressive JPEG whose last scan comes again and again."""
-    data = encoded(Image.new("L", (256, 256), 90), "JPEG", progressive=True)
+    data = encoded(Image.new("L", (side, side), 90), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:last] + data[last:-2] * scans + b"\xff\xd9"
 
 
 def test_a_jpeg_of_too_many_scans_is_refused() -> None:
     assert decoded(scan_bomb(20)).size == (256, 256)
-    with pytest.raises(BadInput, match="too long to decode"):
-        decoded(scan_bomb(200))
+    for data in (scan_bomb(200), scan_bomb(80, side=4_000)):
+        with pytest.raises(BadInput, match="too long to decode"):
+            decoded(data)
+
+
+def test_a_large_jpeg_may_have_the_usual_scans() -> None:
+    assert decoded(scan_bomb(10, side=4_000)).size == (2_000, 2_000)
+
+
+def test_of_a_jpeg_with_two_pictures_the_first_is_shown() -> None:
+    data = animation("MPO", [drawing(), drawing(120)], [1, 1])
+    assert difference(decoded(data), drawing()) < 12
 
 
 def test_what_follows_a_jpeg_and_what_it_says_of_itself_are_no_scans() -> None:
