@@ -1,4 +1,8 @@
-"""Run batches in worker processes on this machine, one for each device."""
+"""Run batches in worker processes on this machine, one for each device.
+
+This is the executor that the bot uses. `LocalDevice` outlives the processes (`bot.workers.worker_process`): it starts
+another one after a death, and ends one that is silent for too long.
+"""
 
 from __future__ import annotations
 
@@ -109,12 +113,12 @@ class LocalDevice:
             raise
 
     def prefetch(self, task: str, item: BatchItem) -> None:
-        """Get a job ready that will run soon; nothing to do while no worker lives."""
+        """Preprocess a job that will run soon; nothing to do while no worker lives."""
         if self._worker is not None and not self._worker.dead.is_set():
             self._worker.prefetch(task, item)
 
     def forget(self, job_id: str) -> None:
-        """Drop what was got ready for a job that won't run here."""
+        """Drop a job of `prefetch` that won't run here."""
         if self._worker is not None:
             self._worker.forget(job_id)
 

@@ -1,4 +1,8 @@
-"""Keep loaded models in memory, within a budget, least recently used out first."""
+"""Keep loaded models in memory, within a budget, least recently used out first.
+
+It is to models what vLLM's block pool is to the keys and values of tokens: a batch takes what it needs, and what no
+running batch uses can be evicted.
+"""
 
 from __future__ import annotations
 

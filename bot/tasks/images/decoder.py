@@ -1,43 +1,35 @@
 """Decode pictures in a child process, which is ended when a file takes too long or too much memory.
 
-C code can't be interrupted in any other way. The child has imported nothing but Pillow, what its libraries print goes
-nowhere, and it answers with JSON and pixels: a file that takes a decoder over doesn't reach the worker.
-
-A message on the child's standard input or output is a size, a JSON object of that size, and bytes whose number the
-object tells.
+C code can't be interrupted in any other way. The child (`bot.tasks.images.child`) has imported nothing but Pillow, and
+what its libraries print goes nowhere. A file that takes a decoder over doesn't reach the worker.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import signal
-import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from bot.errors import BadInput, JobCancelled, UserError
-from bot.machine.malloc import give_back_memory, use_one_heap
 from bot.tasks.base import stop_requested
-from bot.tasks.images.decode import DecodedImage, decode_image
+from bot.tasks.images.decode import DecodedImage
+from bot.tasks.images.pipe import read, read_object, write
 
 log = logging.getLogger(__name__)
 _CPU_S, _WALL_S = 10, 30.0
 """Most processor time and time for one picture; one of 50 megapixels takes about a second."""
-_BASE_BYTES, _BYTES_PER_PIXEL = 512 << 20, 12
-"""Most memory beyond what the child has at its start: a part for any picture, a part for its pixels."""
-_LARGE_PIXELS = 4_000_000
-"""After a picture with more, the child gives its memory back; for each it would take a fifth of the time."""
+_BASE_BYTES = 512 << 20
+"""Most memory of the child beside that of the pixels, beyond what it has at its start."""
 _LOOK_S = 0.05
-_SIZE = struct.Struct("!I")
+_CHILD = "bot.tasks.images.child"
 _CHANNELS = 3
 _PIPE_BYTES = 1 << 20
 """Room in a pipe, where Linux allows it: with the usual 64 KiB a picture takes a third longer."""
@@ -156,7 +148,7 @@ def _started() -> subprocess.Popen[bytes]:
     """Start the child with the packages of this process."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     child = subprocess.Popen(  # noqa: S603 - this very program
-        [sys.executable, "-P", "-m", __name__],
+        [sys.executable, "-P", "-m", _CHILD],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
     )  # fmt: skip
     for stream in (child.stdin, child.stdout):
@@ -175,13 +167,13 @@ def _ask(child: subprocess.Popen[bytes], data: bytes, options: dict[str, int]) -
     """Let the child decode a picture; raise the BadInput that it answers with."""
     from PIL import Image
 
-    _write(_stream(child.stdin), {**options, "bytes": len(data)}, data)
+    write(_stream(child.stdin), {**options, "bytes": len(data)}, data)
     source = _stream(child.stdout)
-    answer = _read_object(source)
+    answer = read_object(source)
     if "template" in answer:
         raise BadInput(answer["template"], **answer["values"])
     width, height = answer["shown"]
-    pixels = _read(source, _CHANNELS * width * height)
+    pixels = read(source, _CHANNELS * width * height)
     return DecodedImage(Image.frombytes("RGB", (width, height), pixels), (answer["size"][0], answer["size"][1]))
 
 
@@ -189,73 +181,3 @@ def _stream(stream: IO[bytes] | None) -> IO[bytes]:
     if stream is None:
         raise EOFError
     return stream
-
-
-def _write(stream: IO[bytes], message: dict[str, Any], data: bytes = b"") -> None:
-    head = json.dumps(message).encode()
-    stream.write(_SIZE.pack(len(head)) + head)
-    stream.write(data)
-    stream.flush()
-
-
-def _read_object(stream: IO[bytes]) -> dict[str, Any]:
-    return dict(json.loads(_read(stream, _SIZE.unpack(_read(stream, _SIZE.size))[0])))
-
-
-def _read(stream: IO[bytes], count: int) -> bytes:
-    data = stream.read(count)
-    if len(data) < count:
-        raise EOFError
-    return data
-
-
-def serve() -> None:
-    """Decode pictures until the worker is gone. This is the entry point of the child."""
-    from PIL import AvifImagePlugin, Image
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches the whole group; the worker decides
-    use_one_heap()
-    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the other cores belong to the model
-    Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is the limit
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
-    start_bytes = _address_space_bytes()
-    with contextlib.suppress(EOFError, BrokenPipeError):
-        while True:
-            options = _read_object(source)
-            data = _read(source, options["bytes"])
-            _limit(options["cpu_s"], start_bytes + options["base_bytes"] + _BYTES_PER_PIXEL * options["max_pixels"])
-            if _answer(sink, data, options["max_pixels"]) > _LARGE_PIXELS:
-                give_back_memory()
-
-
-def _answer(sink: IO[bytes], data: bytes, max_pixels: int) -> int:
-    """Answer with the picture or the error; return the pixels that it had."""
-    try:
-        decoded = decode_image(data, max_pixels=max_pixels)
-    except BadInput as error:
-        _write(sink, {"template": error.template, "values": error.values})
-        return max_pixels
-    _write(sink, {"shown": decoded.image.size, "size": decoded.size}, decoded.image.tobytes())
-    return decoded.size[0] * decoded.size[1]
-
-
-def _limit(cpu_s: int, memory_bytes: int) -> None:
-    """Let the system end this process after some seconds of computing, and refuse it memory beyond a limit."""
-    with contextlib.suppress(ImportError, AttributeError, ValueError, OSError):  # not on Windows, in part on macOS
-        import resource
-
-        used_s = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used_s) + 1 + cpu_s, resource.RLIM_INFINITY))
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, resource.RLIM_INFINITY))
-
-
-def _address_space_bytes() -> int:
-    """Return the size of this process's address space; 0 where only Linux tells."""
-    with contextlib.suppress(OSError, AttributeError):
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    return 0
-
-
-if __name__ == "__main__":
-    serve()
