@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from bot.errors import BadInput, ModelUnavailable, OutOfMemory, UserError
+from bot.errors import BadInput, JobCancelled, ModelUnavailable, OutOfMemory, UserError
 from bot.hub.resolve import ModelFiles
 from bot.machine.device import Device, DeviceBroken, is_out_of_memory
-from bot.tasks.base import Answers, Context, Failure, Loaded, Outcome, Pipeline, Result
+from bot.tasks.base import Answers, Context, Failure, Loaded, Outcome, Pipeline, Result, stop_requested
 from bot.tasks.sentiment.task import SentimentRequest
 from bot.workers.protocol import Event
 from tests.models.tiny_models import tiny_sentiment
@@ -187,6 +187,24 @@ def test_an_answer_that_cannot_be_sent_fails_its_own_job_only() -> None:
     assert (a, b) == (Result(model="a"), Result(model="b"))
     assert isinstance(x, Failure)
     assert "pickle" in x.traceback
+
+
+def test_what_takes_long_before_the_model_can_ask_whether_its_job_was_stopped() -> None:
+    class Asking(Pipeline):
+        def preprocess(self, request: Any, loaded: Loaded) -> Any:  # noqa: ARG002
+            if stop_requested.get()():
+                raise JobCancelled("Cancelled.")
+            return request.text
+
+        def run(self, requests: Sequence[Any], context: Context) -> Iterator[Answers]:  # noqa: ARG002
+            texts, errors = context.preprocessed(lambda *_: None)
+            yield errors
+            yield {index: Result(model=text) for index, text in texts.items()}
+
+    stopped, other = outcomes_of(Asking(), asked("ab"), Line(stopped=["0"]))
+    assert isinstance(stopped.error, JobCancelled)
+    assert other == Result(model="b")
+    assert not stop_requested.get()()
 
 
 def test_out_of_memory_halves_the_batch_and_lets_go_of_the_memory() -> None:

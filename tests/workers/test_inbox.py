@@ -15,7 +15,7 @@ from unittest.mock import Mock
 import pytest
 
 from bot.errors import BadInput
-from bot.tasks.base import Answers, Context, Loaded, Pipeline, Result
+from bot.tasks.base import Answers, Context, Loaded, Pipeline, Result, stop_requested
 from bot.tasks.images.decode import DecodedImage
 from bot.tasks.sentiment.task import SentimentRequest
 from bot.workers.batch_runner import BatchRun
@@ -187,6 +187,24 @@ def test_an_input_that_is_ready_when_its_job_is_forgotten_is_dropped() -> None:
     inbox = Inbox(Mock(), end=lambda _: None)
     preprocess_all(inbox, SizedPipeline(lambda: inbox.forget("a")), "a")
     assert (len(inbox), inbox.preprocessed_bytes) == (0, 0)
+
+
+def test_a_job_that_is_forgotten_or_cancelled_stops_what_takes_long() -> None:
+    inbox = Inbox(Mock(), end=lambda _: None)
+    asked: list[bool] = []
+
+    def forget() -> None:
+        stop = stop_requested.get()
+        asked.append(stop())
+        inbox.forget(["a"])
+        asked.append(stop())
+
+    class Asking(GatedPipeline):
+        def preprocess(self, request: Any, loaded: Loaded) -> Any:  # noqa: ARG002
+            forget()
+
+    preprocess_all(inbox, Asking(), "a")
+    assert asked == [False, True]
 
 
 def test_pixels_count_as_they_lie_in_memory() -> None:

@@ -16,6 +16,7 @@ from bot.machine.device import Device
 from bot.tasks.base import Request
 from bot.workers import worker_process
 from bot.workers.executor import WorkerDied
+from bot.workers.local import LocalDevice
 from bot.workers.main import WorkerOptions
 from bot.workers.protocol import Batch, BatchItem, BatchReport, Ready, Started
 from bot.workers.worker_process import WorkerProcess
@@ -149,3 +150,24 @@ async def test_a_process_whose_threads_cannot_start_is_not_left_behind(
         start(quiet_worker)
     monkeypatch.undo()
     await until(lambda: set(psutil.Process().children(recursive=True)) <= before)
+
+
+async def test_a_device_whose_lost_worker_cannot_be_waited_for_comes_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(_process: WorkerProcess) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(worker_process, "worker_main", quiet_worker)
+    monkeypatch.setattr("bot.workers.local._FIRST_BACKOFF_S", 0.01)
+    device = LocalDevice(OPTIONS, name="cpu", job_timeout_s=600.0)
+    lost = device.start()
+    await opened(lost)
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkerProcess, "join", fail)
+        lost.kill()
+        await until(lambda: device.pid not in (None, lost.process.pid), within_s=60)
+    assert "can't be waited for" in caplog.text
+    await until(lambda: device.available, within_s=60)
+    await device.close()
+    await lost.join()
