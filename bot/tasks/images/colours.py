@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 SIDE = 2048
 """Longest side of a decoded picture, in pixels: models look at smaller ones, and drawings are no larger."""
-_GAP = 2
-"""How much larger than wanted a picture is when the fast way of making it smaller ends."""
+_MOST_TIMES = 2
+"""How many times too long a side may be for the slow and good way of making a picture smaller alone."""
 _KEPT = ("L", "LA", "RGB", "RGBA", "CMYK")
 """Modes that a colour profile may describe and that can be made smaller; the others become one of them first."""
 _PROFILES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
@@ -53,8 +53,8 @@ def _smaller(image: Image, to_kept_mode: Callable[[Image], Image]) -> Image:
     """Make an image smaller. A large one goes through in bands, since its copies would fill the memory."""
     from PIL import Image as Images
 
-    factor = max(image.size) // (_GAP * SIDE)
-    small = _in_bands(image, factor, to_kept_mode) if factor > 1 else to_kept_mode(image)
+    factor = max(image.size) // SIDE
+    small = _in_bands(image, factor, to_kept_mode) if factor > _MOST_TIMES else to_kept_mode(image)
     longer = max(small.size)
     if longer <= SIDE:
         return small

@@ -6,6 +6,7 @@ what its libraries print goes nowhere. A file that takes a decoder over doesn't 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -26,7 +27,7 @@ from bot.tasks.images.pipe import read, read_object, write
 log = logging.getLogger(__name__)
 _CPU_S, _WALL_S = 10, 30.0
 """Most processor time and time for one picture; one of 50 megapixels takes about a second."""
-_BASE_BYTES = 512 << 20
+_BASE_BYTES = 256 << 20
 """Most memory of the child beside that of the pixels, beyond what it has at its start."""
 _LOOK_S = 0.05
 _CHILD = "bot.tasks.images.child"
@@ -46,7 +47,9 @@ def decode(data: bytes, *, max_pixels: int) -> DecodedImage:
 
 @cache
 def _decoder() -> ImageDecoder:
-    return ImageDecoder()
+    decoder = ImageDecoder()
+    atexit.register(decoder.close)
+    return decoder
 
 
 class ImageDecoder:
