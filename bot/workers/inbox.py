@@ -10,6 +10,7 @@ import logging
 import queue
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from multiprocessing.connection import Connection
@@ -24,6 +25,7 @@ from bot.workers.protocol import Batch, BatchItem, Cancel, Forget, Prefetch, Run
 log = logging.getLogger(__name__)
 ORPHANED, UNREADABLE = 0, 71
 """Exit codes of a worker whose bot is gone, and of one that can't read what the bot sends."""
+_MOST_EARLY_CANCELS = 100
 _MOST_BYTES = 256 << 20
 """Memory that preprocessed inputs may take together. What doesn't fit is preprocessed when its batch runs."""
 
@@ -51,6 +53,7 @@ class Inbox:
         self._most_bytes = most_bytes
         self._made_bytes = 0
         self._jobs: dict[str, _Job] = {}
+        self._early_cancels: deque[str] = deque(maxlen=_MOST_EARLY_CANCELS)
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._prefetched: queue.SimpleQueue[Prefetch] = queue.SimpleQueue()
@@ -125,13 +128,18 @@ class Inbox:
     def _add(self, items: Iterable[BatchItem]) -> None:
         with self._lock:
             for item in items:
-                self._jobs.setdefault(item.job_id, _Job(item.request))
+                job = self._jobs.setdefault(item.job_id, _Job(item.request))
+                if item.job_id in self._early_cancels:
+                    self._early_cancels.remove(item.job_id)
+                    job.cancelled = True
 
     def _cancel(self, job_id: str) -> None:
-        """Note that a job was cancelled; one that has ended meanwhile is not known any more."""
+        """Note that a job was cancelled. One that isn't known has ended just now, or comes with a later message."""
         with self._lock:
             if job_id in self._jobs:
                 self._jobs[job_id].cancelled = True
+            else:
+                self._early_cancels.append(job_id)
 
     def _preprocess(self, message: Prefetch, pipeline_of: Callable[[str], Pipeline], cache: ModelCache) -> None:
         job_id = message.item.job_id

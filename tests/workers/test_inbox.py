@@ -136,6 +136,15 @@ def test_a_cancel_for_a_job_that_has_ended_leaves_nothing(inbox: Inbox, pipe: tu
     assert (len(inbox), inbox.cancelled("one")) == (0, False)
 
 
+def test_a_cancel_may_come_before_its_job(inbox: Inbox, pipe: tuple[Connection, Connection]) -> None:
+    for others in (0, 1_000):
+        pipe[0].send([Cancel("one"), *(Cancel(str(number)) for number in range(others))])
+        pipe[0].send([RunBatch(0, Batch("sentiment", (item("one"),)))])
+        inbox.runs.get(timeout=10)
+        assert inbox.cancelled("one") == (others == 0), "cancels are kept for ever"
+        inbox.forget(["one"])
+
+
 @dataclass
 class Input:
     """Be a preprocessed input of a size; `on_measure` is called when somebody asks for it."""
