@@ -28,7 +28,9 @@ _AFTER_PADDING = {"camembert", "roberta", "xlm-roberta"}
 """Their positions are counted from after the number of the padding token."""
 _ATTENTION = "one row"
 _BLOCK, _LARGEST_BLOCK = 128, 8_192
-"""What another call of attention costs, in padded tokens (measured), and how many of them a call may have."""
+"""Cost of one more call of attention, in padded tokens (measured), and the most padded tokens of a call."""
+_LEAST_STEP, _HEADS_STEP = 16, 8
+"""Row lengths and numbers of texts are rounded up to multiples of these: fewer shapes, and less memory for each."""
 
 
 def unpad(model: Any) -> bool:
@@ -51,11 +53,24 @@ def classify(model: Any, texts: Sequence[Sequence[int]]) -> Any:
 
     config = model.config
     first = config.pad_token_id + 1 if config.model_type in _AFTER_PADDING else 0
+    tokens = sum(len(text) for text in texts)
+    filling = _rounded_up(tokens) - tokens
     return model(
-        input_ids=torch.tensor([[token for text in texts for token in text]]),
-        position_ids=torch.cat([torch.arange(first, first + len(text)) for text in texts]).unsqueeze(0),
-        layout=_Layout.of([len(text) for text in texts]),
-    ).logits
+        input_ids=torch.tensor([[*(token for text in texts for token in text), *[0] * filling]]),
+        position_ids=torch.cat(
+            [*(torch.arange(first, first + len(text)) for text in texts), torch.full((filling,), first)]
+        ).unsqueeze(0),
+        layout=_Layout.of([len(text) for text in texts], filling),
+    ).logits[: len(texts)]
+
+
+def _rounded_up(tokens: int) -> int:
+    """Return the length of a row for so many tokens: oneDNN keeps a megabyte for each length that it has met.
+
+    There are 16 lengths from one power of two to the next, so that at most a sixteenth is filling.
+    """
+    step = max(_LEAST_STEP, 1 << (tokens.bit_length() - 5)) if tokens > _LEAST_STEP else _LEAST_STEP
+    return -(-tokens // step) * step
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +88,11 @@ class _Layout:
     real: Any
 
     @classmethod
-    def of(cls, lengths: Sequence[int]) -> _Layout:
-        """Lay out texts of these lengths in tokens."""
+    def of(cls, lengths: Sequence[int], filling: int) -> _Layout:
+        """Lay out texts of these lengths in tokens, and `filling` tokens at the end that belong to none.
+
+        Some `starts` are added, too; what the head makes of them is cut off.
+        """
         import torch
 
         counts = torch.tensor(lengths)
@@ -87,7 +105,9 @@ class _Layout:
             tokens.append((starts[group, None] + places * inside).flatten())
             filled.append(inside.flatten())
         gathered, real = torch.cat(tokens), torch.cat(filled).nonzero().squeeze(-1)
-        return cls(starts, blocks, gathered, real[gathered[real].argsort()])
+        places = torch.cat((real[gathered[real].argsort()], real.new_zeros(filling)))
+        heads = torch.cat((starts, starts.new_zeros(-len(lengths) % _HEADS_STEP)))
+        return cls(heads, blocks, gathered, places)
 
 
 def _attend(

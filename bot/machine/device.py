@@ -21,7 +21,7 @@ _CUDA_BUDGET_SHARE = 0.9
 _FIRST_WITH_BF16 = (8, 0)
 _GIB = 1 << 30
 _FULL = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
-"""What torch's plain errors say when memory runs out: CUDA's and MPS's, the CPU's on Linux and Windows, cuBLAS's."""
+"""Parts of torch's messages when memory runs out: CUDA's and MPS's, the CPU's on Linux and Windows, cuBLAS's."""
 Precision = Literal["fp32", "bf16", "int8"]
 
 
@@ -132,7 +132,7 @@ def is_out_of_memory(error: Exception) -> bool:
 def compute_alone() -> None:
     """Let the calling thread compute on one core from now on; new threads use as many as before.
 
-    Threads that help it would count among OpenMP's. Those are then more than the cores, and no longer wait awake.
+    Helping threads would count among OpenMP's threads. Those would then be more than the cores, and no longer spin.
     """
     import torch
 

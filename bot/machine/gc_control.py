@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Collect no garbage while libraries are imported or a model is loaded, and never look at what is made there.
+    """Collect no garbage while libraries are imported or a model is loaded; later searches leave these objects out.
 
-    It stays; looking through it would hold a batch up for a quarter of a second.
+    They stay for long. A search through them would delay a batch by a quarter of a second.
     """
     gc.disable()
     try:
@@ -22,7 +22,7 @@ def no_collection() -> Iterator[None]:
 
 
 def collect_all() -> None:
-    """Collect all garbage, also of what stayed until now."""
+    """Collect all garbage, among the objects that searches leave out too."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()

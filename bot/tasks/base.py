@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from bot.machine.device import Device
 
 Model = TypeVar("Model")
+stop_requested: ContextVar[Callable[[], bool]] = ContextVar("stop_requested", default=lambda: False)
+"""Says whether the job that is preprocessed was stopped; what takes long asks again and again."""
 _AS_JSON = {"ser_json_bytes": "base64", "val_json_bytes": "base64", "ser_json_inf_nan": "constants"}
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bot.errors import BadInput
 from bot.tasks.base import Request
-from bot.tasks.decode_image import check_is_picture
+from bot.tasks.images.decode import check_is_picture
 from bot.tasks.settings import ModelSettings
 
 _THUMBNAIL_PIXELS = 160

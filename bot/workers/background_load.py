@@ -1,4 +1,4 @@
-"""Load a model in another thread, so that its device can serve others meanwhile."""
+"""Load a model in another thread, while the main thread goes on running short batches on the device."""
 
 from __future__ import annotations
 
@@ -16,49 +16,46 @@ from bot.machine.gc_control import no_collection
 from bot.machine.malloc import give_back_memory
 
 Loader = Callable[[ModelFiles, Device], Any]
-Meanwhile = Callable[[], float]
-"""Lets others use the device; returns the seconds that they did."""
-Made = TypeVar("Made")
+OnIdle = Callable[[], float]
+"""Runs the batches that wait for the device; returns the seconds that they took."""
+T = TypeVar("T")
 _LOOK_S = 0.01
 _one_at_a_time = threading.Lock()
 """transformers and diffusers change settings of the whole process while they load."""
 
 
-class Aside:
-    """Do work in another thread and call `meanwhile` again and again until it is done.
+class BackgroundLoad:
+    """Find and load a model in another thread; call `on_idle` again and again until that is done."""
 
-    `own_s` are the seconds since it was made, without those that went to others.
-    """
-
-    def __init__(self, meanwhile: Meanwhile) -> None:
-        self._meanwhile = meanwhile
+    def __init__(self, on_idle: OnIdle) -> None:
+        self._on_idle = on_idle
         self._away_s = 0.0
         self._started = time.monotonic()
 
     @property
-    def own_s(self) -> float:
-        """Return the seconds until now."""
+    def busy_s(self) -> float:
+        """Return the seconds since the start, without those that other batches took."""
         return time.monotonic() - self._started - self._away_s
 
-    def do(self, work: Callable[[], Made]) -> Made:
-        """Return what the work returns. Others have to wait while precisions are measured: they'd disturb that.
+    def run(self, work: Callable[[], T]) -> T:
+        """Return the result of `work`. Other batches wait while precisions are measured: they would disturb that.
 
-        The thread ends with its work. One that had computed and stayed would count among OpenMP's, which then are more
-        than the cores: all others would no longer spin at their barriers, and lose a third of their speed.
+        The thread ends with its work. A thread that has computed and stays counts among OpenMP's threads. Those are
+        then more than the cores, no longer spin at their barriers, and lose a third of their speed.
         """
         with ThreadPoolExecutor(1, thread_name_prefix="load") as thread:
-            done = thread.submit(_alone, work)
+            done = thread.submit(_serialized, work)
             while not done.done():
                 if not measuring.is_set():
-                    self._away_s += self._meanwhile()
+                    self._away_s += self._on_idle()
                 wait([done], timeout=_LOOK_S)
         try:
             return done.result()
         finally:
-            del done  # else an error would hold itself, and the tensors of its frames, until the next collection
+            del done  # an error would hold itself, and the tensors of its frames, until the next collection
 
 
-def _alone(work: Callable[[], Made]) -> Made:
+def _serialized(work: Callable[[], T]) -> T:
     with _one_at_a_time:
         return work()
 
@@ -79,7 +76,7 @@ def load(files: ModelFiles, loader: Loader, device: Device) -> Any:
             raise
         raise _unloadable(files, error) from error
     finally:
-        give_back_memory()  # weights as they were before they were converted
+        give_back_memory()  # of the weights before they were converted
 
 
 def _unloadable(files: ModelFiles, error: Exception) -> ModelUnavailable:

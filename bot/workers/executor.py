@@ -1,4 +1,7 @@
-"""Define the seam between the queue and whatever runs batches: an executor and its devices."""
+"""Define the seam between the queue and whatever runs batches: an executor and its devices.
+
+vLLM's executor has the same place. `bot.workers.local` is the one that runs; tests have one without models.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ class WorkerDied(Exception):
 
 
 class DeviceHandle(Protocol):
-    """Drive one device. One batch runs on it at a time, and a second one while that gives way."""
+    """Drive one device. One batch runs on it at a time, and others between the steps of a preemptible one."""
 
     @property
     def name(self) -> str:
@@ -43,10 +46,10 @@ class DeviceHandle(Protocol):
         """Return what the loaded models may take together; None while the device wasn't opened."""
 
     def prefetch(self, task: str, item: BatchItem) -> None:
-        """Get a job ready that will run soon, while the device works on others."""
+        """Preprocess a job that will run soon, while the device works on others."""
 
     def forget(self, job_id: str) -> None:
-        """Drop what was got ready for a job that won't run here."""
+        """Drop a job of `prefetch` that won't run here."""
 
     async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
         """Run a batch; every job of it is answered by an event before this returns.

@@ -1,4 +1,4 @@
-"""Follow the batches that a worker has, and how long each of them has been silent."""
+"""Keep the batches that a worker has, and pass its events on to whoever handed them over."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bot.workers.protocol import BatchReport, Event, Loading
 
 
 @dataclass(slots=True, eq=False)
-class Flight:
-    """Remember a batch: who waits for its report, who hears of its events, when something was last heard of it.
+class PendingBatch:
+    """Hold one batch: the future of its report, the handler of its events, and the time of its last event.
 
-    `loading`: a model is made ready for it, in a thread of its own. `heard_at` is in monotonic seconds.
+    `loading`: a model is loaded for it, in a thread of its own. `heard_at` is in monotonic seconds.
     """
 
     report: asyncio.Future[BatchReport]
@@ -25,57 +25,57 @@ class Flight:
 
     @property
     def silent_s(self) -> float:
-        """Return the seconds since something was heard of it."""
+        """Return the seconds since its last sign of life."""
         return time.monotonic() - self.heard_at
 
 
-class Flights:
-    """Number the batches of a worker, and pass on what it says of them."""
+class InFlight:
+    """Number the batches of one worker."""
 
     def __init__(self) -> None:
-        self._flights: dict[int, Flight] = {}
+        self._batches: dict[int, PendingBatch] = {}
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
-        return len(self._flights)
+        return len(self._batches)
 
-    def add(self, on_event: Callable[[Event], None]) -> tuple[int, Flight]:
+    def add(self, on_event: Callable[[Event], None]) -> tuple[int, PendingBatch]:
         """Give a batch that is handed over a number."""
-        number, flight = next(self._numbers), Flight(asyncio.get_running_loop().create_future(), on_event)
-        self._flights[number] = flight
-        return number, flight
+        number, batch = next(self._numbers), PendingBatch(asyncio.get_running_loop().create_future(), on_event)
+        self._batches[number] = batch
+        return number, batch
 
-    def heard(self) -> None:
-        """Note that the worker is well, which it can't say of its batches yet."""
-        for flight in self._flights.values():
-            flight.heard_at = time.monotonic()
+    def restart_clocks(self) -> None:
+        """Count the silence of all batches from now on: the worker has only now opened its device."""
+        for batch in self._batches.values():
+            batch.heard_at = time.monotonic()
 
-    def hear(self, number: int, events: Sequence[Event | BatchReport]) -> None:
-        """Pass on what the worker says of a batch."""
-        self._extend(number)
-        flight = self._flights[number]
+    def on_events(self, number: int, events: Sequence[Event | BatchReport]) -> None:
+        """Call the handler of a batch with its events; a report ends the batch."""
+        self._note_sign_of_life(number)
+        batch = self._batches[number]
         for event in events:
-            if not isinstance(event, BatchReport):
-                flight.loading = isinstance(event, Loading)
-                flight.on_event(event)
-                continue
-            del self._flights[number]
-            if not flight.report.done():
-                flight.report.set_result(event)
+            if isinstance(event, BatchReport):
+                del self._batches[number]
+                if not batch.report.done():
+                    batch.report.set_result(event)
+            else:
+                batch.loading = isinstance(event, Loading)
+                batch.on_event(event)
 
     def fail(self, error: Exception) -> None:
-        """Tell all who wait that there will be no report."""
-        for flight in self._flights.values():
-            if not flight.report.done():
-                flight.report.set_exception(error)
-                flight.report.exception()  # who waited may have gone: then nobody needs to hear of it
-        self._flights.clear()
+        """End all batches with an error in place of a report."""
+        for batch in self._batches.values():
+            if not batch.report.done():
+                batch.report.set_exception(error)
+                batch.report.exception()  # nobody may wait for it any more: asyncio shall not complain
+        self._batches.clear()
 
-    def _extend(self, number: int) -> None:
-        """Note a sign of life of a batch, and of those that it runs inside of: their thread serves it.
+    def _note_sign_of_life(self, number: int) -> None:
+        """Note that a batch goes on, and the batches that it runs inside of: the same thread serves them.
 
-        A model is loaded in another thread, of whose life it tells nothing.
+        A batch whose model is loaded is left out: another thread does that, and may hang on its own.
         """
-        for each, flight in self._flights.items():
-            if each == number or (each < number and not flight.loading):
-                flight.heard_at = time.monotonic()
+        for each, batch in self._batches.items():
+            if each == number or (each < number and not batch.loading):
+                batch.heard_at = time.monotonic()

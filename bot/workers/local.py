@@ -1,4 +1,8 @@
-"""Run batches in worker processes on this machine, one for each device."""
+"""Run batches in worker processes on this machine, one for each device.
+
+This is the executor that the bot uses. `LocalDevice` outlives the processes (`bot.workers.worker_process`): it starts
+another one after a death, and ends one that is silent for too long.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from bot.machine.background import BackgroundTasks
 from bot.workers.executor import WorkerDied
-from bot.workers.in_flight import Flight
+from bot.workers.in_flight import PendingBatch
 from bot.workers.main import WorkerOptions
 from bot.workers.protocol import Batch, BatchItem, BatchReport, Event
 from bot.workers.provisional import Drafts
@@ -58,8 +63,8 @@ class LocalExecutor:
 class LocalDevice:
     """Drive one worker process, and start another one when it dies, later each time it dies young.
 
-    It isn't `available` from a death until the next worker has opened the device; `on_available` is called then. While
-    it is `unproven` that this will ever be, it is available as soon as there is a worker.
+    After a death the device isn't `available` until a new worker has opened it; then `on_available` is called. If the
+    last worker never got that far (`unproven`), the device is available as soon as a worker runs.
     """
 
     def __init__(self, options: WorkerOptions, *, name: str, job_timeout_s: float) -> None:
@@ -71,8 +76,7 @@ class LocalDevice:
         self._job_timeout_s = job_timeout_s
         self._worker: WorkerProcess | None = None
         self._drafts = Drafts()
-        self._opening: asyncio.Task[None] | None = None
-        self._reviving: asyncio.Task[None] | None = None
+        self._background = BackgroundTasks()
         self._backoff_s = 0.0
         self._closing = False
 
@@ -95,7 +99,7 @@ class LocalDevice:
     def start(self) -> WorkerProcess:
         """Spawn the worker process."""
         self._worker = WorkerProcess(self._options, name=self.name, on_open=self._on_open, on_death=self._on_death)
-        self._opening = asyncio.create_task(self._watch_opening(self._worker))
+        self._background.spawn(self._watch_opening(self._worker), name=f"open {self.name}")
         return self._worker
 
     async def run(self, batch: Batch, on_event: Callable[[Event], None]) -> BatchReport:
@@ -109,12 +113,12 @@ class LocalDevice:
             raise
 
     def prefetch(self, task: str, item: BatchItem) -> None:
-        """Get a job ready that will run soon; nothing to do while no worker lives."""
+        """Preprocess a job that will run soon; nothing to do while no worker lives."""
         if self._worker is not None and not self._worker.dead.is_set():
             self._worker.prefetch(task, item)
 
     def forget(self, job_id: str) -> None:
-        """Drop what was got ready for a job that won't run here."""
+        """Drop a job of `prefetch` that won't run here."""
         if self._worker is not None:
             self._worker.forget(job_id)
 
@@ -128,9 +132,7 @@ class LocalDevice:
         """Stop the worker."""
         self._closing = True
         self._drafts.clear()
-        for task in (self._opening, self._reviving):
-            if task is not None:
-                task.cancel()
+        await self._background.close()
         if self._worker is not None:
             await self._worker.stop(_STOP_GRACE_S)
 
@@ -146,11 +148,11 @@ class LocalDevice:
         if self._worker is None or self._closing:
             return
         self.available, self.unproven = False, self._worker.ready is None
-        self._reviving = asyncio.create_task(self._revive(self._worker))
+        self._background.spawn(self._revive(self._worker), name=f"revive {self.name}")
 
     async def _revive(self, worker: WorkerProcess) -> None:
-        """Note the death and start anew, after a longer wait if this life was short, too."""
-        log.error("the worker of %s died (exit code %s)", self.name, await worker.join())
+        """Log the death and start a new process, after a longer wait if the last lives were short."""
+        log.error("the worker of %s died (exit code %s)", self.name, await self._exit_code(worker))
         young = time.monotonic() - worker.born_at < _HEALTHY_AFTER_S
         self._backoff_s = self._longer_s() if young else 0.0
         await asyncio.sleep(self._backoff_s)
@@ -158,12 +160,20 @@ class LocalDevice:
         if self.unproven:
             self._be_available()
 
+    async def _exit_code(self, worker: WorkerProcess) -> int | None:
+        """Wait until the process is gone; whatever goes wrong with that, the device needs a new one."""
+        try:
+            return await worker.join()
+        except Exception:
+            log.exception("the worker of %s can't be waited for", self.name)
+            return None
+
     async def _start_at_last(self) -> None:
-        """Spawn the worker process, again and again while the machine has no room for it."""
+        """Spawn the worker process, again and again while that fails, for example for lack of memory or threads."""
         while True:
             try:
                 self.start()
-            except (OSError, RuntimeError) as error:  # RuntimeError: no more threads
+            except Exception as error:  # noqa: BLE001 - whatever it is, giving up would lose the device for good
                 self._backoff_s = self._longer_s()
                 log.error("no worker of %s can be started, next try in %.0f s: %s", self.name, self._backoff_s, error)  # noqa: TRY400
             else:
@@ -181,16 +191,16 @@ class LocalDevice:
             return
         await self._end(worker, limit_s)
 
-    async def _watch(self, worker: WorkerProcess, flight: Flight) -> BatchReport:
+    async def _watch(self, worker: WorkerProcess, batch: PendingBatch) -> BatchReport:
         """Wait for the report; end a worker that says nothing of the batch for too long."""
         while True:
             limit_s = self._job_timeout_s if worker.ready else float("inf")
-            timeout_s = min(max(limit_s - flight.silent_s, 0.01), _LOOK_AGAIN_S)
-            done, _ = await asyncio.wait([flight.report], timeout=timeout_s)
-            if not done and flight.silent_s >= limit_s:
+            timeout_s = min(max(limit_s - batch.silent_s, 0.01), _LOOK_AGAIN_S)
+            done, _ = await asyncio.wait([batch.report], timeout=timeout_s)
+            if not done and batch.silent_s >= limit_s:
                 await self._end(worker, limit_s)
-            if flight.report.done():
-                return flight.report.result()
+            if batch.report.done():
+                return batch.report.result()
 
     async def _end(self, worker: WorkerProcess, silent_s: float) -> None:
         """Kill a silent worker; take one for dead that the system can't end."""

@@ -1,8 +1,8 @@
-"""Own one device in a process of its own: load models, run batches, report what happens.
+"""Run the worker process, which owns one device: it loads models, runs batches and reports to the bot.
 
-The parent sends messages over a pipe and gets messages back. The main thread computes. A second thread listens, so that
-a stop is heard in the middle of a batch, and ends the process when the parent is gone. A third gets jobs ready that
-will run soon.
+It corresponds to the busy loop of vLLM's engine core process, without the scheduler, which lives in the bot
+(`bot.engine.scheduler`). The main thread takes batches from the inbox and computes. A second thread receives messages,
+and ends the process when the bot is gone; a third preprocesses jobs that will run soon (`bot.workers.inbox`).
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ from bot.tasks.settings import TaskSettings
 from bot.workers.batch_runner import BatchRun
 from bot.workers.inbox import Inbox
 from bot.workers.model_cache import ModelCache
-from bot.workers.protocol import Event, Ready, Run, Stop, Unloaded
+from bot.workers.protocol import Event, Ready, RunBatch, Stop, Unloaded
 
 log = logging.getLogger(__name__)
 _IDLE_CHECK_S = 15.0
 _SPINS = "8000"
-"""The most that cost nothing on a quiet machine, and few enough for a busy one (docs/performance.md)."""
+"""Rounds of waiting awake: the most that cost nothing on a quiet machine, few enough for a busy one."""
+_SHAPES = "256"
+"""Shapes of layers that oneDNN remembers, of about a megabyte each; its own limit of 1,024 is a gigabyte."""
 _BROKEN = 70
+"""Exit code of a worker whose device can't be used any more."""
 _SWITCH_S = 0.001
 """How long a thread that imports or loads may keep the one that computes from the interpreter."""
 
@@ -56,16 +59,17 @@ class WorkerOptions:
 
 
 def worker_main(connection: Connection, options: WorkerOptions) -> None:
-    """Serve the parent until it says stop. This is the entry point of the worker process."""
+    """Serve the bot until it says stop. This is the entry point of the worker process."""
     for number in (signal.SIGINT, signal.SIGTERM):  # they may reach the whole group; the parent decides
         signal.signal(number, signal.SIG_IGN)
     _let_the_bot_go_first()
     _let_others_compute()
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _SHAPES)
     keep_freed_memory()
     sys.setswitchinterval(_SWITCH_S)
     os.dup2(2, 1)  # libraries print here; standard output belongs to the answers of the command line
     _quiet_libraries(options.log_level)
-    inbox = Inbox(connection, on_orphaned=lambda: os._exit(0))  # whatever it is doing
+    inbox = Inbox(connection, end=os._exit)  # whatever the main thread is doing
     threading.Thread(target=inbox.listen, name="inbox", daemon=True).start()
     with no_collection():
         options.device.open()
@@ -75,14 +79,14 @@ def worker_main(connection: Connection, options: WorkerOptions) -> None:
         options.device, budget_bytes=budget_bytes, idle_unload_s=options.idle_unload_s, trusted=options.trusted
     )
     worker = Worker(inbox, cache, options)
-    _prepare_beside(worker, inbox, cache)
+    _start_preprocessing(worker, inbox, cache)
     inbox.send(Ready(os.getpid(), budget_bytes))
     worker.serve()
     os._exit(0)  # nothing is left to do, and tearing torch down takes a while
 
 
 class Worker:
-    """Run the batches that come in, one after another; short ones also between the steps of one that gives way."""
+    """Run the batches that come in, one after another; short ones also between the steps of a preemptible one."""
 
     def __init__(self, inbox: Inbox, cache: ModelCache, options: WorkerOptions) -> None:
         self._inbox = inbox
@@ -92,7 +96,7 @@ class Worker:
         self._making = threading.Lock()
 
     def serve(self) -> None:
-        """Run batches until the parent says stop."""
+        """Run batches until the bot says stop."""
         pause_s = min(_IDLE_CHECK_S, self._options.idle_unload_s)
         due = time.monotonic() + pause_s
         while True:
@@ -115,7 +119,7 @@ class Worker:
             while True:
                 message = self._inbox.runs.get_nowait()
                 if isinstance(message, Stop):
-                    os._exit(0)  # the parent doesn't wait for what runs
+                    os._exit(0)  # the bot doesn't wait for what runs
                 self._run(message)
         return time.monotonic() - started
 
@@ -130,11 +134,11 @@ class Worker:
         if self._cache.unload_idle():
             self._inbox.send(Unloaded(self._cache.sizes))
 
-    def _run(self, message: Run) -> None:
+    def _run(self, message: RunBatch) -> None:
         batch = self._inbox.completed(message.batch)
-        line = BatchLine(message.number, self._inbox, self)
+        channel = PipeChannel(message.number, self._inbox, self)
         try:
-            report = BatchRun(batch, self.pipeline(batch.task), self._cache, self._options.device, line).report()
+            report = BatchRun(batch, self.pipeline(batch.task), self._cache, self._options.device, channel).report()
         except DeviceBroken:
             log.exception("%s can't be used any more: this worker ends", self._options.device.name)
             os._exit(_BROKEN)  # another one opens the device anew, and runs what wasn't answered
@@ -142,8 +146,8 @@ class Worker:
         self._inbox.send((message.number, (report,)))
 
 
-class BatchLine:
-    """Connect one batch with the parent (`bot.workers.batch_runner.Line`)."""
+class PipeChannel:
+    """Connect one batch with the bot process (`bot.workers.batch_runner.BatchChannel`)."""
 
     def __init__(self, number: int, inbox: Inbox, worker: Worker) -> None:
         self._number = number
@@ -151,25 +155,25 @@ class BatchLine:
         self._worker = worker
 
     def send(self, *events: Event) -> None:
-        """Tell the parent something about this batch, together."""
+        """Send events of this batch in one message."""
         if events:
             self._inbox.send((self._number, events))
 
     def cancelled(self, job_id: str) -> bool:
         """Say whether a job was stopped."""
-        return job_id in self._inbox.cancelled
+        return self._inbox.cancelled(job_id)
 
     def preprocessed(self, job_id: str) -> Any:
-        """Return what was made of a job ahead of time, an error perhaps, or None."""
-        return self._inbox.preprocessed.get(job_id)
+        """Return the input that was preprocessed ahead of time, or its UserError; None when there is neither."""
+        return self._inbox.preprocessed(job_id)
 
     def yield_to_short_jobs(self) -> float:
         """Run the short batches that wait; return the seconds that they took."""
         return self._worker.yield_to_short_jobs()
 
 
-def _prepare_beside(worker: Worker, inbox: Inbox, cache: ModelCache) -> None:
-    """Start the thread that gets jobs ready, before anything computes."""
+def _start_preprocessing(worker: Worker, inbox: Inbox, cache: ModelCache) -> None:
+    """Start the thread that preprocesses jobs, before anything computes."""
     is_alone = threading.Event()
 
     def preprocess() -> None:
@@ -177,7 +181,7 @@ def _prepare_beside(worker: Worker, inbox: Inbox, cache: ModelCache) -> None:
         is_alone.set()
         inbox.preprocess(worker.pipeline, cache)
 
-    threading.Thread(target=preprocess, name="prepare", daemon=True).start()
+    threading.Thread(target=preprocess, name="preprocess", daemon=True).start()
     is_alone.wait()
 
 

@@ -1,4 +1,8 @@
-"""Keep loaded models in memory, within a budget, least recently used out first."""
+"""Keep loaded models in memory, within a budget, least recently used out first.
+
+It is to models what vLLM's block pool is to the keys and values of tokens: a batch takes what it needs, and what no
+running batch uses can be evicted.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from bot.hub.model_filter import ANYTHING, ModelFilter
 from bot.hub.resolve import ModelFiles, find_model
 from bot.hub.retry_later import MissingModels
 from bot.machine.device import Device
-from bot.workers.background_load import Aside, Loader, Meanwhile, load
+from bot.workers.background_load import BackgroundLoad, Loader, OnIdle, load
 
 log = logging.getLogger(__name__)
 
@@ -80,28 +84,28 @@ class ModelCache:
         loader: Loader,
         on_fetch: OnFetch = lambda _done, _total: None,
         model_filter: ModelFilter = ANYTHING,
-        meanwhile: Meanwhile = lambda: 0.0,
+        on_idle: OnIdle = lambda: 0.0,
     ) -> Any:
         """Return the model of `reference`; raise ModelUnavailable when it can't be found, used or loaded.
 
-        It is found and loaded in another thread; here `meanwhile` is called again and again.
+        Another thread finds and loads it; this thread calls `on_idle` until that is done.
         """
         entry = self._entries.get(reference)
         if entry is None:
             with self._missing.asked_seldom(reference):
-                entry = self._load(reference, loader, on_fetch, model_filter, meanwhile)
+                entry = self._load(reference, loader, on_fetch, model_filter, on_idle)
         self._use(reference)
         self._entries.move_to_end(reference)
         entry.used_at = time.monotonic()
         return entry.model
 
-    def unload_others(self) -> bool:
+    def evict_unused(self) -> bool:
         """Unload every model that no running batch uses; say whether that can have freed memory."""
-        others = [reference for reference in self._entries if not self._is_used(reference)]
-        for reference in others:
+        unused = [reference for reference in self._entries if not self._is_used(reference)]
+        for reference in unused:
             self._unload(reference)
         self._device.empty_cache()
-        return bool(others) or self._device.is_cuda
+        return bool(unused) or self._device.is_cuda
 
     def unload_idle(self) -> bool:
         """Unload models that nobody used for `idle_unload_s`; say whether there were any."""
@@ -114,19 +118,19 @@ class ModelCache:
         return bool(idle)
 
     def _load(
-        self, reference: str, loader: Loader, on_fetch: OnFetch, model_filter: ModelFilter, meanwhile: Meanwhile
+        self, reference: str, loader: Loader, on_fetch: OnFetch, model_filter: ModelFilter, on_idle: OnIdle
     ) -> _Entry:
-        aside = Aside(meanwhile)
-        files: ModelFiles = aside.do(lambda: find_model(reference, on_fetch, model_filter, self._trusted))
+        background = BackgroundLoad(on_idle)
+        files: ModelFiles = background.run(lambda: find_model(reference, on_fetch, model_filter, self._trusted))
         self._make_room(files.size_bytes)
-        model = aside.do(lambda: load(files, loader, self._device))
+        model = background.run(lambda: load(files, loader, self._device))
         entry = _Entry(model, measured_bytes(model) or files.size_bytes, time.monotonic())
         self._entries[reference] = entry
         self._use(reference)
         self._make_room(0)
         for scope in self._scopes[-1:]:
-            scope.loading_s[reference] = aside.own_s
-        log.info("loaded %s (%.0f MB) in %.1f s", reference, entry.size_bytes / 1e6, aside.own_s)
+            scope.loading_s[reference] = background.busy_s
+        log.info("loaded %s (%.0f MB) in %.1f s", reference, entry.size_bytes / 1e6, background.busy_s)
         return entry
 
     def _make_room(self, size_bytes: int) -> None:

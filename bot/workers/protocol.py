@@ -1,14 +1,18 @@
-"""Define what the bot process and a worker process say to each other. Frozen values, pickled over a pipe.
+"""Define the messages between the bot process and a worker process: frozen values, pickled over a pipe.
 
-Each message wakes the other process, which takes time from computing: so the bot sends lists of messages, and what the
-worker says of a batch comes as a pair of the batch's number and a tuple of the events below.
+To the worker go lists of RunBatch, Prefetch, Forget, Cancel and Stop. From the worker come Ready, Unloaded, and pairs
+of a batch's number and a tuple of its events. Several messages go together, since receiving one takes time from
+computing.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from bot.errors import UserError
 from bot.tasks.base import Outcome, Request, Result
 
 
@@ -30,15 +34,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Prefetch:
-    """Ask the worker to get a job ready that will run soon, while its device works on others."""
+    """Ask the worker to preprocess a job that will run soon, while its device works on others."""
 
     task: str
     item: BatchItem
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Ask the worker to run a batch. One may come while another runs that gives way."""
+class RunBatch:
+    """Ask the worker to run a batch. It runs at once when the batch that runs already is preemptible."""
 
     number: int
     batch: Batch
@@ -53,7 +57,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Tell the worker that a job it prepared won't run on it."""
+    """Tell the worker that a job of a `Prefetch` won't run on it."""
 
     job_id: str
 
@@ -132,3 +136,23 @@ class BatchReport:
 
 
 Event = Started | Loading | Progress | Drafted | Answered
+
+
+def portable(error: UserError) -> UserError:
+    """Return an error that every process can read: of a class of `bot.errors`, with values of plain types."""
+    kind = next(kind for kind in type(error).__mro__ if kind.__module__ == UserError.__module__)
+    if type(error) is kind and all(type(value) in _PLAIN for value in error.values.values()):
+        return error
+    plain = copy.copy(error)
+    plain.__class__ = kind
+    plain.values = {name: _plain(value) for name, value in error.values.items()}
+    return plain
+
+
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def _plain(value: Any) -> str | int | float | None:
+    if type(value) in _PLAIN:
+        return value  # type: ignore[no-any-return]
+    return next((kind(value) for kind in (int, float) if isinstance(value, kind)), str(value))

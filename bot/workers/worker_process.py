@@ -1,4 +1,4 @@
-"""Hold one life of a worker process: talk to it without ever blocking the event loop."""
+"""Hold one life of a worker process in the bot: exchange messages with it without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from bot.workers.executor import WorkerDied
-from bot.workers.in_flight import Flight, Flights
+from bot.workers.in_flight import InFlight, PendingBatch
 from bot.workers.main import WorkerOptions, worker_main
 from bot.workers.protocol import (
     Batch,
@@ -27,15 +27,17 @@ from bot.workers.protocol import (
     Forget,
     Prefetch,
     Ready,
-    Run,
+    RunBatch,
     Stop,
     Unloaded,
 )
 
 log = logging.getLogger(__name__)
 _JOIN_S = 2.0
+_MOST_AHEAD_BYTES = 128 << 20
+"""Files of pictures that are sent ahead of their batches, together; the worker keeps them in memory."""
 _spawn = multiprocessing.get_context("spawn")
-_Message = Run | Prefetch | Forget | Cancel | Stop
+_Message = RunBatch | Prefetch | Forget | Cancel | Stop
 _Outbox = queue.SimpleQueue[Sequence[_Message] | None]
 
 
@@ -43,8 +45,9 @@ class WorkerProcess:
     """Spawn a worker process and exchange messages with it.
 
     One thread sends, since a pipe whose reader hangs blocks; one listens. `dead` is set when the process is gone, or
-    given up; then `on_death` is called. `ready` is what it said when its device was open; then `on_open` is called.
-    `loaded` are the models in its memory, with their bytes; `ahead` the jobs whose requests it has already.
+    given up; then `on_death` is called. `ready` is its message that its device is open; then `on_open` is called.
+    `loaded` are the models in its memory, with their bytes; `ahead` the jobs that were sent ahead, with theirs.
+    A message that can't be sent or read ends the process: nobody knows what would be missing.
     """
 
     def __init__(
@@ -62,34 +65,34 @@ class WorkerProcess:
         self._on_death = on_death
         self.ready: Ready | None = None
         self.loaded: Mapping[str, int] = {}
-        self.ahead: set[str] = set()
+        self.ahead: dict[str, int] = {}
         self.born_at = time.monotonic()
         self._outbox: _Outbox = queue.SimpleQueue()
         self._gathered: list[_Message] = []
-        self._flights = Flights()
+        self._in_flight = InFlight()
         loop = asyncio.get_running_loop()
-        threading.Thread(target=_send, args=(ours, self._outbox), name=f"{name}-send", daemon=True).start()
-        threading.Thread(target=_listen, args=(self._hear, ours, loop), name=f"{name}-listen", daemon=True).start()
+        self._start_threads(ours, loop)
 
-    def run(self, batch: Batch, on_event: Callable[[Event], None]) -> Flight:
-        """Hand over a batch; its flight gets the report, or WorkerDied."""
-        number, flight = self._flights.add(on_event)
+    def run(self, batch: Batch, on_event: Callable[[Event], None]) -> PendingBatch:
+        """Hand over a batch; its future gets the report, or WorkerDied."""
+        number, pending = self._in_flight.add(on_event)
         if self.dead.is_set():
-            self._flights.fail(self._death())
+            self._in_flight.fail(self._death())
         else:
-            self._put(Run(number, self._without_known(batch)))
-        return flight
+            self._put(RunBatch(number, self._without_known(batch)))
+        return pending
 
     def prefetch(self, task: str, item: BatchItem) -> None:
-        """Send a job ahead, so that it is ready when its turn comes."""
-        if item.job_id not in self.ahead:
-            self.ahead.add(item.job_id)
+        """Send a job ahead, so that it is preprocessed when its turn comes; not more than the worker may hold."""
+        size = 0 if item.request is None else item.request.input_bytes
+        if item.job_id not in self.ahead and sum(self.ahead.values()) + size <= _MOST_AHEAD_BYTES:
+            self.ahead[item.job_id] = size
             self._put(Prefetch(task, item))
 
     def forget(self, job_id: str) -> None:
         """Take back a job that was sent ahead."""
         if job_id in self.ahead:
-            self.ahead.discard(job_id)
+            del self.ahead[job_id]
             self._put(Forget(job_id))
 
     def cancel(self, job_id: str) -> None:
@@ -107,11 +110,11 @@ class WorkerProcess:
             self.dead.set()
             self.opened_or_dead.set()
             self._on_death()
-            self._flights.fail(self._death())
+            self._in_flight.fail(self._death())
 
     async def stop(self, grace_s: float) -> None:
         """Ask the process to end, then make it. One that computes, or hasn't opened its device, isn't waited for."""
-        if self.ready and not self._flights:
+        if self.ready and not self._in_flight:
             self._put(Stop())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.dead.wait(), grace_s)
@@ -138,49 +141,77 @@ class WorkerProcess:
     def _without_known(self, batch: Batch) -> Batch:
         """Leave out the requests that the worker has already."""
         items = tuple(replace(item, request=None) if item.job_id in self.ahead else item for item in batch.items)
-        self.ahead.difference_update(item.job_id for item in items)
+        for item in items:
+            self.ahead.pop(item.job_id, None)
         return replace(batch, items=items)
 
-    def _hear(self, message: Any) -> None:
-        """Take a message of the process; None says that it ended."""
-        if message is None:
-            self.give_up()
-        elif self.dead.is_set():
-            return
-        elif isinstance(message, Ready):
-            self.ready = message
-            self.opened_or_dead.set()
-            self._flights.heard()
-            self._on_open()
-        elif isinstance(message, Unloaded):
-            self.loaded = message.loaded
-        else:
-            self._pass_on(*message)
+    def _start_threads(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        name = self.process.name
+        sender = threading.Thread(target=self._send, args=(connection,), name=f"{name}-send", daemon=True)
+        listener = threading.Thread(target=self._listen, args=(connection, loop), name=f"{name}-listen", daemon=True)
+        try:
+            sender.start()
+            listener.start()
+        except RuntimeError:  # the system has no more threads: leave nothing behind
+            self._outbox.put(None)
+            self.kill()
+            raise
 
-    def _pass_on(self, number: int, events: Sequence[Event | BatchReport]) -> None:
-        if isinstance(report := events[-1], BatchReport):
-            self.loaded = report.loaded
-        self._flights.hear(number, events)
+    def _on_message(self, message: Any) -> None:
+        """Take a message of the process; None says that it is lost."""
+        if self.dead.is_set():
+            return
+        try:
+            self._take(message)
+        except Exception:
+            log.exception("a message of worker %s can't be used, so it is ended", self.process.pid)
+            self._lose()
+
+    def _take(self, message: Any) -> None:
+        match message:
+            case None:
+                self._lose()
+            case Ready():
+                self.ready = message
+                self.opened_or_dead.set()
+                self._in_flight.restart_clocks()
+                self._on_open()
+            case Unloaded(loaded):
+                self.loaded = loaded
+            case number, events:
+                if isinstance(report := events[-1], BatchReport):
+                    self.loaded = report.loaded
+                self._in_flight.on_events(number, events)
+
+    def _lose(self) -> None:
+        self.kill()
+        self.give_up()
 
     def _death(self) -> WorkerDied:
         return WorkerDied(started=self.ready is not None)
 
+    def _send(self, connection: Connection) -> None:
+        """Send messages in order until None comes. What isn't sent to a dead process is lost with it."""
+        while (messages := self._outbox.get()) is not None:
+            try:
+                connection.send(messages)
+            except (BrokenPipeError, ConnectionResetError):
+                continue
+            except Exception:
+                log.exception("a message to worker %s can't be sent, so it is ended", self.process.pid)
+                self.kill()
+        connection.close()
 
-def _send(connection: Connection, outbox: _Outbox) -> None:
-    """Send messages in order until None comes. What can't be sent is lost with the process, as the listener tells."""
-    while (messages := outbox.get()) is not None:
-        with contextlib.suppress(OSError, ValueError):
-            connection.send(messages)
-    connection.close()
-
-
-def _listen(hear: Callable[[Any], None], connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
-    """Pass the process's messages to the event loop until the process ends."""
-    message: Any = ""
-    while message is not None:
-        try:
-            message = connection.recv()
-        except (EOFError, OSError):
-            message = None
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(hear, message)
+    def _listen(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        """Pass the process's messages to the event loop until the process ends, or sends what can't be read."""
+        message: Any = ""
+        while message is not None:
+            try:
+                message = connection.recv()
+            except (EOFError, OSError):
+                message = None
+            except Exception:
+                log.exception("a message of worker %s can't be read, so it is ended", self.process.pid)
+                message = None
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._on_message, message)

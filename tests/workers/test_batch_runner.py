@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import pickle
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -10,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from bot.errors import BadInput, ModelUnavailable, OutOfMemory, UserError
+from bot.errors import BadInput, JobCancelled, ModelUnavailable, OutOfMemory, UserError
 from bot.hub.resolve import ModelFiles
 from bot.machine.device import Device, DeviceBroken, is_out_of_memory
-from bot.tasks.base import Answers, Context, Failure, Loaded, Outcome, Pipeline, Result
+from bot.tasks.base import Answers, Context, Failure, Loaded, Outcome, Pipeline, Result, stop_requested
 from bot.tasks.sentiment.task import SentimentRequest
+from bot.workers.protocol import Event
 from tests.models.tiny_models import tiny_sentiment
 from tests.workers.line import CPU, Line, outcomes_of, report_of
 
@@ -97,6 +100,12 @@ def test_only_the_culprit_fails() -> None:
     assert "deep inside" in x.traceback
 
 
+class Size(enum.IntEnum):
+    """Be a number that isn't quite one."""
+
+    SMALL = 3
+
+
 class Spoiled(Device):
     """Be a device that no error leaves usable."""
 
@@ -140,6 +149,62 @@ def test_cuda_is_asked_whether_it_still_works(
 def test_errors_in_place_are_kept() -> None:
     error = BadInput("not this")
     assert outcomes(ScriptedPipeline(lambda _: [Result(model="a"), error]), "ab") == [Result(model="a"), Failure(error)]
+
+
+class Strange(BadInput):
+    """Be an error that only a worker knows."""
+
+
+class Shown:
+    def __str__(self) -> str:
+        return "a thing"
+
+
+def test_errors_cross_to_the_bot_as_its_own_classes_with_plain_values() -> None:
+    import numpy as np
+
+    error = Strange("{thing} {count} {share} {none}", thing=Shown(), count=Size.SMALL, share=np.float64(0.5), none=None)
+    (failure,) = outcomes(ScriptedPipeline(lambda _: [error]), "a")
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, BadInput)
+    assert type(failure.error) is BadInput
+    values = failure.error.values
+    assert values == {"thing": "a thing", "count": 3, "share": 0.5, "none": None}
+    assert [type(value) for value in values.values()] == [str, int, float, type(None)]
+
+
+def test_an_answer_that_cannot_be_sent_fails_its_own_job_only() -> None:
+    class Pipe(Line):
+        def send(self, *events: Event) -> None:
+            pickle.dumps(events)
+            super().send(*events)
+
+    def answer(texts: list[str]) -> list[Result | Exception]:
+        models: list[Any] = [threading.Lock() if text == "x" else text for text in texts]
+        return [Result(model=model) for model in models]
+
+    a, x, b = outcomes_of(ScriptedPipeline(answer), asked("axb"), Pipe())
+    assert (a, b) == (Result(model="a"), Result(model="b"))
+    assert isinstance(x, Failure)
+    assert "pickle" in x.traceback
+
+
+def test_what_takes_long_before_the_model_can_ask_whether_its_job_was_stopped() -> None:
+    class Asking(Pipeline):
+        def preprocess(self, request: Any, loaded: Loaded) -> Any:  # noqa: ARG002
+            if stop_requested.get()():
+                raise JobCancelled("Cancelled.")
+            return request.text
+
+        def run(self, requests: Sequence[Any], context: Context) -> Iterator[Answers]:  # noqa: ARG002
+            texts, errors = context.preprocessed(lambda *_: None)
+            yield errors
+            yield {index: Result(model=text) for index, text in texts.items()}
+
+    stopped, other = outcomes_of(Asking(), asked("ab"), Line(stopped=["0"]))
+    assert isinstance(stopped.error, JobCancelled)
+    assert other == Result(model="b")
+    assert not stop_requested.get()()
 
 
 def test_out_of_memory_halves_the_batch_and_lets_go_of_the_memory() -> None:

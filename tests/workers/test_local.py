@@ -6,6 +6,7 @@ They are forks of a process that has imported torch; `tests/wire` and `tests/cli
 from __future__ import annotations
 
 import asyncio
+import io
 import multiprocessing
 import os
 import signal
@@ -14,14 +15,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 
 from bot.bundled.prepare import prepare
 from bot.config import QueueSettings, load_settings, parse_settings
 from bot.engine.engine import Engine
 from bot.engine.job import Job, JobState, Requester
-from bot.errors import JobCancelled, UserError
+from bot.errors import BadInput, JobCancelled, UserError
 from bot.machine.device import Device
 from bot.store.base import NoStore
+from bot.tasks.classify.task import ClassifyRequest
 from bot.tasks.imagine.task import ImagineRequest, ImagineResult
 from bot.tasks.sentiment.task import SentimentRequest, SentimentResult
 from bot.workers.local import LocalDevice, LocalExecutor
@@ -32,6 +35,7 @@ from bot.workers.worker_process import WorkerProcess
 from tests.fakes.waiting import until
 from tests.models.tiny_models import tiny_classifier, tiny_sentiment
 from tests.models.tiny_vision import tiny_git
+from tests.tasks.images.test_what_people_see import scan_bomb
 
 pytestmark = pytest.mark.usefixtures("warm_workers")
 ALICE = Requester(user_id=1)
@@ -206,6 +210,40 @@ async def test_a_running_picture_stops_at_the_next_step(engine: Engine) -> None:
     assert job.status.step < 100
 
 
+async def test_a_cancel_ends_the_decoding_of_a_picture(engine: Engine, tmp_path: Path, tiny: str) -> None:
+    model = f"path:{tiny_classifier(tmp_path / 'vit')}"
+    small, large = (ClassifyRequest(model=model, image=picture(side)) for side in (16, 7_000))
+    await (await engine.submit("classify", small, ALICE)).outcome()
+    pid = device_of(engine).pid
+    job = await engine.submit("classify", large, ALICE)
+    async for status in job.follow():
+        if status.state is JobState.RUNNING:
+            break
+    engine.cancel(job.id)
+    with pytest.raises(JobCancelled):
+        await job.outcome()
+    await (await engine.submit("sentiment", SentimentRequest(model=tiny, text="good"), ALICE)).outcome()
+    assert device_of(engine).pid == pid
+
+
+async def test_a_picture_that_takes_too_long_is_refused_once(engine: Engine, tmp_path: Path) -> None:
+    model = f"path:{tiny_classifier(tmp_path / 'vit')}"
+    bomb, small = (ClassifyRequest(model=model, image=image) for image in (scan_bomb(5_000), picture(16)))
+    refused = await engine.submit("classify", bomb, ALICE)
+    other = await engine.submit("classify", small, Requester(user_id=2))
+    with pytest.raises(BadInput, match="takes too long"):
+        await refused.outcome()
+    assert (await other.outcome()).model == "vit"
+    assert (refused.attempts, other.attempts) == (1, 1)
+
+
+def picture(side: int) -> bytes:
+    """Return a PNG file of one colour."""
+    file = io.BytesIO()
+    Image.new("RGBA", (side, side), "red").save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
 async def test_a_hanging_worker_is_restarted(tiny: str, caplog: pytest.LogCaptureFixture) -> None:
     settings = load_settings()
     options = WorkerOptions(Device("cpu", threads=1, precision="fp32"), settings.tasks)
@@ -260,7 +298,7 @@ async def test_a_worker_is_started_at_last_when_the_machine_has_room_again(
 ) -> None:
     text, device = SentimentRequest(model=tiny, text="good"), device_of(engine)
     await (await engine.submit("sentiment", text, ALICE)).outcome()
-    start, full = LocalDevice.start, [OSError(11, "no room")] * 2
+    start, full = LocalDevice.start, [OSError(11, "no room"), ValueError("something else")]
 
     def start_with_room(device: LocalDevice) -> WorkerProcess:
         if full:

@@ -15,7 +15,7 @@ from bot.machine.device import Device
 from bot.workers.inbox import Inbox
 from bot.workers.main import Worker
 from bot.workers.model_cache import ModelCache
-from bot.workers.protocol import Run, Stop, Unloaded
+from bot.workers.protocol import RunBatch, Stop, Unloaded
 from tests.models.tiny_models import tiny_sentiment
 
 QUIET = f"""
@@ -33,14 +33,14 @@ def test_the_hub_library_says_nothing_of_its_retries() -> None:
 
 def test_idle_models_are_unloaded_while_batches_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.workers.main._IDLE_CHECK_S", 0.0)
-    inbox, cache = Inbox(Mock(), on_orphaned=Mock()), Mock()
+    inbox, cache = Inbox(Mock(), end=Mock()), Mock()
     told: list[Any] = []
     monkeypatch.setattr(inbox, "send", told.append)
     cache.unload_idle.side_effect = [True, False]
     cache.sizes = {"warm": 1}
     worker = Worker(inbox, cache, Mock(idle_unload_s=1.0))
     monkeypatch.setattr(worker, "_run", lambda _message: None)
-    for message in (Mock(spec=Run), Stop()):
+    for message in (Mock(spec=RunBatch), Stop()):
         inbox.runs.put(message)
     worker.serve()
     assert told == [Unloaded({"warm": 1})]

@@ -18,7 +18,7 @@ from bot.hub.torchhub import load_hub_classifier
 from bot.machine.device import Device
 from bot.tasks.base import Answers, Context, Loaded, Pipeline
 from bot.tasks.classify.task import _NO_LABELS, ClassifyRequest, ClassifyResult, ClassifySettings, Label
-from bot.tasks.decode_image import decode_image
+from bot.tasks.images.decoder import decode
 from bot.tasks.picture import thumbnail
 from bot.tasks.tokenizer import load_tokenizer
 
@@ -51,7 +51,8 @@ class ClassifyPipeline(Pipeline):
         if classifier is None:
             return None
         classifier.check(request.labels)
-        return classifier.preprocess(decode_image(request.image, max_pixels=self._settings.max_pixels), request.top)
+        decoded = decode(request.image, max_pixels=self._settings.max_pixels)
+        return classifier.preprocess(decoded.image, request.top, decoded.size)
 
     def run(self, requests: Sequence[ClassifyRequest], context: Context) -> Iterator[Answers]:
         """Yield a ClassifyResult for each request, or BadInput for one that is no picture."""
@@ -90,9 +91,9 @@ class _ImageClassifier:
         self._shown = shown
         self._device = device
 
-    def preprocess(self, image: Any, top: int) -> _Picture:
-        """Return what the model needs of a picture, which may then be forgotten."""
-        return _Picture(self._preprocess(image), image.size, thumbnail(image), top)
+    def preprocess(self, image: Any, top: int, size: tuple[int, int] | None = None) -> _Picture:
+        """Return what the model needs of a PIL image, which may then be forgotten; `size` is what it had as a file."""
+        return _Picture(self._preprocess(image), size or image.size, thumbnail(image), top)
 
     def check(self, labels: Sequence[str]) -> None:
         """Raise BadInput when labels are given."""

@@ -14,13 +14,11 @@ from bot.hub.model_filter import ModelFilter, architectures
 from bot.hub.resolve import ModelFiles
 from bot.machine.device import Device
 from bot.tasks.base import Answers, Context, Loaded, Pipeline
-from bot.tasks.decode_image import decode_image
 from bot.tasks.describe.task import DescribeRequest, DescribeResult, DescribeSettings
+from bot.tasks.images.decoder import decode
 from bot.tasks.picture import thumbnail
 from bot.tasks.tokenizer import load_tokenizer, with_words
 
-_SIDE = 2048
-"""Of the longer side, in pixels: models look at smaller pictures, or at pieces of no larger ones."""
 _captioner = re.compile(r"(Blip|Blip2)ForConditionalGeneration|GitForCausalLM|VisionEncoderDecoderModel").fullmatch
 """Those that need no words to begin with. The others are asked in a chat."""
 _KNOWN = "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"
@@ -45,9 +43,7 @@ class DescribePipeline(Pipeline):
 
     def preprocess(self, request: DescribeRequest, loaded: Loaded) -> Any:  # noqa: ARG002
         """Return a picture, no larger than models need; raise BadInput when it isn't one."""
-        image = decode_image(request.image, max_pixels=self._settings.max_pixels)
-        image.thumbnail((_SIDE, _SIDE))
-        return image
+        return decode(request.image, max_pixels=self._settings.max_pixels).image
 
     def run(self, requests: Sequence[DescribeRequest], context: Context) -> Iterator[Answers]:
         """Yield a DescribeResult for each request, or BadInput for one that is no picture."""

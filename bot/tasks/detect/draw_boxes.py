@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MOST_SIDE, LEAST_SIDE = 2048, 512
-"""Of the drawn picture's longer side, in pixels: more isn't shown by Discord, on less no label can be read."""
+LEAST_SIDE = 512
+"""Least longer side of the drawn picture, in pixels: on a smaller one no label can be read."""
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 """Okabe and Ito, "Color Universal Design", 2008, without its black."""
 _BRIGHT = 140

@@ -14,9 +14,9 @@ from bot.hub.model_filter import FOLDERS, ModelFilter
 from bot.hub.resolve import ModelFiles
 from bot.machine.device import Device
 from bot.tasks.base import Answers, Context, Loaded, Pipeline
-from bot.tasks.decode_image import decode_image
-from bot.tasks.detect.draw_boxes import MOST_SIDE, Box, draw_boxes
+from bot.tasks.detect.draw_boxes import Box, draw_boxes
 from bot.tasks.detect.task import DetectRequest, DetectResult, DetectSettings
+from bot.tasks.images.decoder import decode
 
 _KNOWN = "MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES"
 
@@ -43,10 +43,8 @@ class DetectPipeline(Pipeline):
 
     def preprocess(self, request: DetectRequest, loaded: Loaded) -> _Picture:  # noqa: ARG002
         """Return a picture, no larger than it is drawn; raise BadInput when it isn't one."""
-        image = decode_image(request.image, max_pixels=self._settings.max_pixels)
-        size = image.size
-        image.thumbnail((MOST_SIDE, MOST_SIDE))
-        return _Picture(image, size)
+        decoded = decode(request.image, max_pixels=self._settings.max_pixels)
+        return _Picture(decoded.image, decoded.size)
 
     def run(self, requests: Sequence[DetectRequest], context: Context) -> Iterator[Answers]:
         """Yield a DetectResult for each request, or BadInput for one that is no picture."""
