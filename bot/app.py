@@ -102,7 +102,7 @@ async def _engine(settings: Settings) -> AsyncIterator[tuple[Engine, Bot]]:
     engine = make_engine(settings, store=make_store(settings))
     try:
         wanted, trusted = default_models(settings), settings.hub.trusted_torchhub
-        async with FetchAhead(wanted, engine.update_downloads, engine.failures.tell, trusted) as ahead:
+        async with FetchAhead(wanted, engine.update_downloads, engine.failure_log.log_once, trusted) as ahead:
             unanswered = await engine.start()
             ahead.start()
             yield engine, Bot(engine=engine, settings=settings, unanswered=unanswered)

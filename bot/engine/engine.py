@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from bot.config import QueueSettings
 from bot.engine.admission import Admission
 from bot.engine.estimator import Estimator
-from bot.engine.failure_log import Failures
+from bot.engine.failure_log import FailureLog
 from bot.engine.job import Job, JobState, Requester
-from bot.engine.scheduler import MAX_ATTEMPTS, Dispatcher
+from bot.engine.scheduler import MAX_ATTEMPTS, Scheduler
 from bot.errors import JobCancelled, Refused, UserError
 from bot.hub.reference import parse_reference
 from bot.machine.background import BackgroundTasks
@@ -44,7 +44,7 @@ class Engine:
         self.store = store
         self.tasks = tasks
         self.limits = limits
-        self._dispatcher = Dispatcher(
+        self._scheduler = Scheduler(
             executor=executor,
             tasks=tasks,
             limits=limits,
@@ -52,7 +52,7 @@ class Engine:
             load_request=store.load_request,
             finish=self._finish,
         )
-        self.admission = Admission(limits, self._dispatcher.outlook.ends_in_s)
+        self.admission = Admission(limits, self._scheduler.etas.ends_in_s)
         self._background = BackgroundTasks()
         self._tick_s = tick_s
         self._flush_s = flush_s
@@ -65,38 +65,38 @@ class Engine:
     @property
     def models(self) -> Mapping[str, float | None]:
         """Return the models that are in memory (None) or made ready (the share that is fetched; 0 when unknown)."""
-        return self._dispatcher.models
+        return self._scheduler.models
 
     @property
     def estimator(self) -> Estimator:
         """Return what is known of how long things take."""
-        return self._dispatcher.estimator
+        return self._scheduler.estimator
 
     @property
-    def failures(self) -> Failures:
+    def failure_log(self) -> FailureLog:
         """Return what tells the host why jobs fail."""
-        return self._dispatcher.failures
+        return self._scheduler.failure_log
 
     async def start(self) -> list[Job]:
         """Open the store and the devices; return the jobs of the last run that still need an answer."""
         await self.store.open()
-        self._dispatcher.outlook.estimator = Estimator(await self.store.get_value(_ESTIMATES))
-        await self.executor.start(self._dispatcher.dispatch)
+        self._scheduler.etas.estimator = Estimator(await self.store.get_value(_ESTIMATES))
+        await self.executor.start(self._scheduler.dispatch)
         jobs = []
         async for job in self.store.unanswered():
             self._recover(job)
             jobs.append(job)
         self._background.repeat(self._tick, every_s=self._tick_s, name="engine tick")
-        self._dispatcher.dispatch()
+        self._scheduler.dispatch()
         return jobs
 
     async def drain(self) -> None:
         """Take no more jobs and let those that run end, within the grace."""
-        await self._dispatcher.drain()
+        await self._scheduler.drain()
 
     async def close(self) -> None:
         """Drain, leave the other jobs in the store, and stop the devices."""
-        if not self._dispatcher.closing:
+        if not self._scheduler.closing:
             await self.drain()
         for job in [job for job in self.jobs.values() if not job.state.final]:
             if job.stopped:
@@ -104,7 +104,7 @@ class Engine:
                 continue
             job.update(state=JobState.QUEUED)
             self.store.save(job)
-        await self._dispatcher.close()
+        await self._scheduler.close()
         await self._background.close()
         await self.executor.close()
         self.store.set_value(_ESTIMATES, self.estimator.seconds_per_unit)
@@ -122,7 +122,7 @@ class Engine:
         self.tasks[task].check(request)
         job = Job(task=task, request=request, requester=requester, reply_to=reply_to)
         job.expires_at = job.created_at + self.limits.expire_s
-        if self._dispatcher.closing:
+        if self._scheduler.closing:
             raise Refused("The bot is restarting. Try again in a minute.", retry_after_s=60)
         self.admission.check(job)
         self.admission.hold(job)
@@ -134,9 +134,9 @@ class Engine:
         if job.stopped:
             self._cancel(job)
             return job
-        self._dispatcher.enqueue(job)
-        self._dispatcher.dispatch()
-        self._dispatcher.offer(job)
+        self._scheduler.enqueue(job)
+        self._scheduler.dispatch()
+        self._scheduler.prefetch(job)
         return job
 
     def cancel(self, job_id: str) -> bool:
@@ -145,11 +145,11 @@ class Engine:
         if job is None:
             return False
         job.stopped = True
-        if self._dispatcher.take_out(job_id):
+        if self._scheduler.remove_waiting(job_id):
             self._cancel(job)
         else:
             self.store.save(job)
-            self._dispatcher.stop(job_id)
+            self._scheduler.stop(job_id)
         return True
 
     async def flush(self) -> None:
@@ -159,7 +159,7 @@ class Engine:
 
     def update_downloads(self, shares: Mapping[str, float]) -> None:
         """Keep the jobs of these models from the devices, and show them the share that is fetched; let go of others."""
-        self._dispatcher.update_downloads(shares)
+        self._scheduler.update_downloads(shares)
 
     def mark_answered(self, job: Job) -> None:
         """Note that a job's answer was posted."""
@@ -167,11 +167,11 @@ class Engine:
 
     def refresh_etas(self) -> None:
         """Bring the statuses of the waiting jobs up to date, instead of within a second."""
-        self._dispatcher.outlook.now()
+        self._scheduler.etas.refresh()
 
     def running(self) -> list[Job]:
         """Return the jobs that devices work on."""
-        return self._dispatcher.running()
+        return self._scheduler.running()
 
     def _recover(self, job: Job) -> None:
         """Put a job of the last run back: queued again, or failed when it can't be run any more."""
@@ -183,7 +183,7 @@ class Engine:
         job.update(state=JobState.QUEUED)
         job.leave_input_stored()
         self.admission.hold(job)
-        self._dispatcher.enqueue(job)
+        self._scheduler.enqueue(job)
 
     def _objection(self, job: Job) -> UserError | None:
         """Return why a job of the last run isn't run again: it was running at two deaths, or the settings changed."""
@@ -210,10 +210,10 @@ class Engine:
 
     async def _tick(self) -> None:
         """Drop jobs that waited too long, bring the expected starts up to date, and keep the estimates."""
-        self._dispatcher.expire()
-        self._dispatcher.outlook.now()
-        if self._dispatcher.learned:
-            self._dispatcher.learned = False
+        self._scheduler.expire()
+        self._scheduler.etas.refresh()
+        if self._scheduler.learned:
+            self._scheduler.learned = False
             self.store.set_value(_ESTIMATES, self.estimator.seconds_per_unit)
 
 

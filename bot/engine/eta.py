@@ -10,14 +10,14 @@ from bot.engine.estimator import Estimator
 from bot.engine.forecast import Forecast, free_in_s
 from bot.engine.job import Job
 from bot.engine.queue import JobQueue
-from bot.engine.running_batch import Run
+from bot.engine.running_batch import RunningBatch
 
 _DELAY_S = 0.05
 _REST = 20.0
 """How much longer than a forecast takes the next one is put off: it may use a twentieth of the event loop's time."""
 
 
-class Outlook:
+class EtaUpdater:
     """Forecast what the devices will do with the queue.
 
     `runs` are the batches of the devices, `running` those that jobs run in, by the job's id. `devices` returns how many
@@ -28,8 +28,8 @@ class Outlook:
         self,
         queue: JobQueue,
         *,
-        runs: Mapping[str, Run],
-        running: Mapping[str, Run],
+        runs: Mapping[str, RunningBatch],
+        running: Mapping[str, RunningBatch],
         devices: Callable[[], int],
         rows: Callable[[Job], int],
         guest_share: float,
@@ -44,12 +44,12 @@ class Outlook:
         self._due: asyncio.TimerHandle | None = None
         self._delay_s = _DELAY_S
 
-    def soon(self) -> None:
+    def schedule(self) -> None:
         """Forecast in a moment, once for all changes until then; the longer that takes, the more seldom."""
         if self._due is None:
-            self._due = asyncio.get_running_loop().call_later(self._delay_s, self.now)
+            self._due = asyncio.get_running_loop().call_later(self._delay_s, self.refresh)
 
-    def now(self) -> None:
+    def refresh(self) -> None:
         """Tell each waiting job how many are ahead of it and when it should start."""
         self.close()
         if not len(self._queue):
@@ -59,11 +59,11 @@ class Outlook:
             free_in_s([run.remaining_s for run in self._runs.values()], self._devices()),
             seconds=self._known_s,
             rows=self._rows,
-            guests_in_s=self._guests_in_s(),
+            interleave_in_s=self._interleave_in_s(),
             guest_share=self._guest_share,
             known=all(self.ends_in_s(run.jobs[job_id]) is not None for job_id, run in self._running.items()),
         )
-        forecast.tell(self._queue.upcoming())
+        forecast.apply(self._queue.upcoming())
         self._delay_s = max(_DELAY_S, _REST * (time.monotonic() - started))
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class Outlook:
             return None
         return (start_s or 0.0) + seconds if run is None else run.remaining_s or None
 
-    def _guests_in_s(self) -> float | None:
+    def _interleave_in_s(self) -> float | None:
         steps = [run.step_s for run in self._runs.values() if run.preemptible]
         return min(steps, default=None) if self._guest_share else None
 

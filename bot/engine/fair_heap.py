@@ -34,7 +34,7 @@ class FairHeap(Generic[Waiting]):
     """Order lanes by virtual time, the one furthest behind first. Every operation costs O(log lanes), amortised.
 
     An entry keeps the virtual time that its lane had when it came in. Lanes mostly move on, which is noticed when their
-    entry reaches the top; one that moves back must be named to `lowered`.
+    entry reaches the top; one that moves back must be named to `decreased`.
     """
 
     _heap: list[_Entry[Waiting]] = field(default_factory=list)
@@ -55,7 +55,7 @@ class FairHeap(Generic[Waiting]):
             self._heap = list(self._entries.values())
             heapq.heapify(self._heap)
 
-    def lowered(self, lane: Waiting) -> None:
+    def decreased(self, lane: Waiting) -> None:
         """Note that the virtual time of a lane went back."""
         if lane.number in self._entries:
             self._push(lane)
@@ -94,7 +94,7 @@ class FairHeap(Generic[Waiting]):
         heapq.heappush(self._heap, entry)
 
 
-def in_turn(
+def merge_by_vtime(
     lanes: Iterable[Waiting], jobs: Callable[[Waiting], Iterator[Job]], cost: Callable[[Job], float]
 ) -> Iterator[Job]:
     """Yield the jobs of lanes as they would be served if nothing else came. `lanes` come in order of virtual time."""

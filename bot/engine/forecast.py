@@ -26,7 +26,7 @@ class _Expected:
 class Forecast:
     """Play through what devices will do.
 
-    `free_in_s` is for each device when it is free, `guests_in_s` when the first short job can run inside of what a
+    `free_in_s` is for each device when it is free, `interleave_in_s` when the first short job can run inside of what a
     device works on (None: at no time) and `guest_share` how much of the time after that goes to such jobs. `seconds`
     returns what a job is expected to take, None when nothing like it was ever measured; `rows` the most of its batch.
     `known`: whether it is known when what runs now ends; if not, no start can be told.
@@ -35,12 +35,12 @@ class Forecast:
     free_in_s: list[float]
     seconds: Callable[[Job], float | None]
     rows: Callable[[Job], int]
-    guests_in_s: float | None = None
+    interleave_in_s: float | None = None
     guest_share: float = 1.0
     known: bool = True
     _batches: dict[Hashable, _Expected] = field(default_factory=dict)
 
-    def tell(self, upcoming: Iterable[Job]) -> None:
+    def apply(self, upcoming: Iterable[Job]) -> None:
         """Update `ahead` and `starts_in_s` of waiting jobs, which come in the order in which they should run."""
         known = self.known
         for ahead, job in enumerate(islice(upcoming, FORECAST_JOBS)):
@@ -54,9 +54,13 @@ class Forecast:
         if not self.free_in_s:
             return None
         batch = self._batch(job)
-        if self.guests_in_s is not None and not job.request.preemptible and self.guests_in_s <= batch.starts_in_s:
-            start = self.guests_in_s
-            self.guests_in_s += seconds / self.guest_share
+        if (
+            self.interleave_in_s is not None
+            and not job.request.preemptible
+            and self.interleave_in_s <= batch.starts_in_s
+        ):
+            start = self.interleave_in_s
+            self.interleave_in_s += seconds / self.guest_share
             return start
         self._batches[batch_key(job)] = batch
         batch.rows -= job.request.rows

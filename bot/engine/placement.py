@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from bot.workers.executor import DeviceHandle
 
 
-def place(model: str, free: Sequence[DeviceHandle], sizes: Mapping[str, int]) -> DeviceHandle:
+def choose_device(model: str, free: Sequence[DeviceHandle], sizes: Mapping[str, int]) -> DeviceHandle:
     """Return the free device that has the model in memory, else one with room for it, else the emptiest.
 
     `sizes` are the bytes of the models that were ever loaded; one that wasn't is taken to need nothing.

@@ -13,20 +13,20 @@ MOST = 64
 """How many jobs are ready at a time: a large batch. Each holds a request, at most a picture, in the worker."""
 
 
-class LookAhead:
+class Prefetcher:
     """Send the jobs that are next in line to busy devices that have their model in memory."""
 
     def __init__(self) -> None:
         self._sent: dict[str, DeviceHandle] = {}
 
-    def refill(self, upcoming: Iterable[Job], busy: Iterable[DeviceHandle]) -> None:
+    def fill(self, upcoming: Iterable[Job], busy: Iterable[DeviceHandle]) -> None:
         """Get the next jobs ready, as many as are missing."""
         devices = list(busy)
         if devices and len(self._sent) < MOST:
             for job in islice(upcoming, MOST):
-                self.offer(job, devices)
+                self.prefetch(job, devices)
 
-    def offer(self, job: Job, busy: Iterable[DeviceHandle]) -> None:
+    def prefetch(self, job: Job, busy: Iterable[DeviceHandle]) -> None:
         """Get one job ready if there is room.
 
         A preemptible one has nothing that could be done ahead. A device gets no input that is still in the store.
@@ -38,7 +38,7 @@ class LookAhead:
             self._sent[job.id] = device
             device.prefetch(job.task, BatchItem(job.id, job.request))
 
-    def taken(self, job: Job, device: DeviceHandle | None = None) -> None:
+    def discard(self, job: Job, device: DeviceHandle | None = None) -> None:
         """Note that a job runs on `device`, or nowhere."""
         ready_on = self._sent.pop(job.id, None)
         if ready_on is not None and ready_on is not device:

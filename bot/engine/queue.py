@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 from bot.engine.batch_mates import BatchMates
-from bot.engine.fair_heap import FairHeap, in_turn
+from bot.engine.fair_heap import FairHeap, merge_by_vtime
 from bot.engine.job import Job, Requester
 from bot.engine.lanes import GuildLane, UserLane, batch_key, guild_key
 
@@ -124,19 +124,19 @@ class JobQueue:
         lane.vtime += seconds / lane.weight
         lane.guild.vtime += seconds / lane.guild.weight
         if seconds < 0:
-            self._lowered(lane)
+            self._decreased(lane)
 
-    def rest(self) -> None:
+    def reset(self) -> None:
         """Forget what everybody used, since nothing waits or runs any more: a new time begins."""
         self._guilds.clear()
         self._now = 0.0
 
     def upcoming(self) -> Iterator[Job]:
         """Yield the queued jobs in the order in which they'd run if nothing else came. The first k cost O(k log k)."""
-        return in_turn(_distinct(self._heaps), self._upcoming_of, self._cost)
+        return merge_by_vtime(_distinct(self._heaps), self._upcoming_of, self._cost)
 
     def _upcoming_of(self, guild: GuildLane) -> Iterator[Job]:
-        return in_turn(_distinct(guild.heaps), self._in_lane, self._cost)
+        return merge_by_vtime(_distinct(guild.heaps), self._in_lane, self._cost)
 
     def _in_lane(self, lane: UserLane) -> Iterator[Job]:
         kinds = [jobs.values() for jobs in lane.jobs.values() if jobs]
@@ -219,11 +219,11 @@ class JobQueue:
         if not lane.guild.count:
             lane.guild.vtime = max(lane.guild.vtime, self._now)
 
-    def _lowered(self, lane: UserLane) -> None:
+    def _decreased(self, lane: UserLane) -> None:
         for heap in lane.guild.heaps.values():
-            heap.lowered(lane)
+            heap.decreased(lane)
         for key in lane.guild.heaps:
-            self._heaps[key].lowered(lane.guild)
+            self._heaps[key].decreased(lane.guild)
 
     def _lane(self, requester: Requester) -> UserLane:
         key = guild_key(requester)

@@ -16,10 +16,10 @@ _ADVANCE = 0.25
 
 
 @dataclass(slots=True, eq=False)
-class Run:
-    """Remember one batch on a device. `jobs` are those without an answer, `host` is the batch that it runs inside of.
+class RunningBatch:
+    """Remember one batch on a device. `jobs` are those without an answer, `outer` is the batch that it runs inside of.
 
-    `expected_s` are the device seconds that it should take, `taken_s` those that its answers took, `guests_s` those
+    `expected_s` are the device seconds that it should take, `taken_s` those that its answers took, `inner_s` those
     that its guests took of its time. `models` are those made ready for it: the share of each that is fetched, None for
     one that is there; `ready_at` is when that should be. `computing`: its models are there. `ending`: its last step is
     done. `started_at` is when it came to the device, then when it began to compute.
@@ -28,9 +28,9 @@ class Run:
     device: DeviceHandle
     jobs: dict[str, Job]
     expected_s: float
-    host: Run | None = None
-    guest: Run | None = None
-    guests_s: float = 0.0
+    outer: RunningBatch | None = None
+    inner: RunningBatch | None = None
+    inner_s: float = 0.0
     taken_s: float = 0.0
     computing: bool = False
     ending: bool = False
@@ -40,16 +40,18 @@ class Run:
     started_at: float = 0.0
 
     @classmethod
-    def of(cls, device: DeviceHandle, jobs: Sequence[Job], expected_s: float, host: Run | None = None) -> Run:
+    def of(
+        cls, device: DeviceHandle, jobs: Sequence[Job], expected_s: float, outer: RunningBatch | None = None
+    ) -> RunningBatch:
         """Return the run of a batch that starts now."""
-        return cls(device, {job.id: job for job in jobs}, expected_s, host, started_at=time.monotonic())
+        return cls(device, {job.id: job for job in jobs}, expected_s, outer, started_at=time.monotonic())
 
-    def chain(self) -> Iterator[Run]:
+    def nested(self) -> Iterator[RunningBatch]:
         """Yield it, its guest, the guest of that, and so on."""
-        run: Run | None = self
+        run: RunningBatch | None = self
         while run is not None:
             yield run
-            run = run.guest
+            run = run.inner
 
     @property
     def batch(self) -> Batch:
@@ -60,7 +62,7 @@ class Run:
     @property
     def own_s(self) -> float:
         """Return the seconds that it ran until now, without its guests."""
-        return time.monotonic() - self.started_at - self.guests_s
+        return time.monotonic() - self.started_at - self.inner_s
 
     @property
     def remaining_s(self) -> float:
@@ -88,7 +90,7 @@ class Run:
         """Note that its models are ready, and that it computes from now on."""
         self.models = dict.fromkeys(self.models)
         if not self.computing:
-            self.computing, self.guests_s, self.started_at = True, 0.0, time.monotonic()
+            self.computing, self.inner_s, self.started_at = True, 0.0, time.monotonic()
 
     @property
     def preemptible(self) -> bool:
@@ -100,12 +102,12 @@ class Run:
         steps = self.computing and not self.ending and all(job.request.preemptible for job in self.jobs.values())
         return fresh and (self.loading or steps)
 
-    def welcomes(self, estimator: Estimator, job: Job) -> bool:
+    def admits(self, estimator: Estimator, job: Job) -> bool:
         """Say whether a job may run inside of it: a short one between steps, any that fits into the time of loading.
 
         While a model is loaded, and inside of another guest, only one whose own model is there.
         """
-        if job.attempts or ((self.loading or self.host) and job.request.model not in self.device.loaded):
+        if job.attempts or ((self.loading or self.outer) and job.request.model not in self.device.loaded):
             return False
         fits = self.loading and time.monotonic() + self.cost_s(estimator, job) <= self.ready_at
         return fits or not job.request.preemptible
@@ -116,7 +118,7 @@ class Run:
         loading_s = 0.0 if model in self.device.loaded else estimator.loading_s(model, name)
         return estimator.seconds(job.request, name) + loading_s
 
-    def guest_credit_s(self, share: float) -> float:
+    def interleave_credit_s(self, share: float) -> float:
         """Return the seconds that its guests may still take now, when `share` of its whole time may go to guests.
 
         While a model is loaded they take nobody's time.
@@ -125,13 +127,13 @@ class Run:
             return float("inf")
         whole_s = max(self.expected_s, self.own_s)
         earned_s = min(whole_s, self.own_s + _ADVANCE * whole_s)
-        return earned_s * share / (1.0 - share) - self.guests_s
+        return earned_s * share / (1.0 - share) - self.inner_s
 
 
-def models_now(devices: Iterable[DeviceHandle], runs: Iterable[Run]) -> Mapping[str, float | None]:
+def models_now(devices: Iterable[DeviceHandle], runs: Iterable[RunningBatch]) -> Mapping[str, float | None]:
     """Return the models that are in memory (None) or made ready (the share that is fetched; 0 when unknown)."""
     models: dict[str, float | None] = {}
     for run in runs:
-        for each in run.chain():
+        for each in run.nested():
             models |= each.models
     return models | {reference: None for device in devices for reference in device.loaded}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bot.engine.job import Job
 
 
-class Unfetched:
+class WaitingForDownload:
     """Hold jobs by their model, and show them how far its download is: `shares` of each, 0 to 1."""
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Unfetched:
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._jobs
 
-    def holds(self, job: Job) -> bool:
+    def add_if_downloading(self, job: Job) -> bool:
         """Take a job if its model is being fetched; say whether it is."""
         share = self.shares.get(job.request.model)
         if share is None:
@@ -30,11 +30,11 @@ class Unfetched:
         """Take a job out; return None when it isn't here."""
         return self._jobs.pop(job_id, None)
 
-    def tell(self, shares: Mapping[str, float]) -> list[Job]:
+    def update(self, shares: Mapping[str, float]) -> list[Job]:
         """Take the shares of the models that are being fetched now; return the jobs that wait no longer."""
         self.shares = dict(shares)
         waiting, self._jobs = self._jobs, {}
-        ready = [job for job in waiting.values() if not self.holds(job)]
+        ready = [job for job in waiting.values() if not self.add_if_downloading(job)]
         for job in ready:
             job.update(loading=None)
         return ready

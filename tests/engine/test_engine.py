@@ -323,7 +323,7 @@ async def test_a_job_is_not_to_blame_for_a_kill_before_it_began(tmp_path: Path) 
         job = recovered[0] if recovered else await ask(engine)
         assert (job.state, job.attempts) == (JobState.RUNNING, 0)
         await engine.store.close()  # as good as a kill: nothing is written from here on
-        engine._dispatcher.closing = True
+        engine._scheduler.closing = True
         await engine.executor.close()
     again = make_engine(store=sqlite(tmp_path))
     assert await (await again.start())[0].outcome()
@@ -346,7 +346,7 @@ async def test_a_job_is_not_to_blame_for_a_kill_during_a_stop(tmp_path: Path) ->
         await asyncio.sleep(0)
         await engine.store.close()  # as good as a kill: nothing is written from here on
         stopping.cancel()
-        await engine._dispatcher.close()
+        await engine._scheduler.close()
     again = make_engine(store=sqlite(tmp_path))
     assert await (await again.start())[0].outcome()
     await again.close()
@@ -402,7 +402,7 @@ async def test_no_start_is_told_while_what_runs_is_overdue(engine: Engine, devic
     running, waiting = await ask(engine), await ask(engine)
     engine.refresh_etas()
     assert waiting.status.starts_in_s == pytest.approx(60, abs=1)
-    engine._dispatcher._running[running.id].expected_s = 0.0
+    engine._scheduler._batch_of_job[running.id].expected_s = 0.0
     engine.refresh_etas()
     assert (waiting.status.ahead, waiting.status.starts_in_s) == (0, None)
     device.release()

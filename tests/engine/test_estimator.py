@@ -55,7 +55,7 @@ def test_a_close_description_and_the_same_device_count_first() -> None:
 
 
 def forecast(jobs: list[Job], free_in_s: list[float], **options: Any) -> list[float | None]:
-    Forecast(list(free_in_s), **{"seconds": lambda _: 10.0, "rows": lambda _: 1, **options}).tell(jobs)
+    Forecast(list(free_in_s), **{"seconds": lambda _: 10.0, "rows": lambda _: 1, **options}).apply(jobs)
     assert [job.status.ahead for job in jobs] == list(range(len(jobs)))
     return [job.status.starts_in_s for job in jobs]
 
@@ -70,7 +70,7 @@ def test_forecast_knows_that_jobs_share_batches() -> None:
 
 
 def test_forecast_knows_that_short_jobs_run_inside_of_long_ones() -> None:
-    assert forecast([sample_job() for _ in range(3)], [60.0], guests_in_s=2.0, guest_share=0.5) == [2, 22, 42]
+    assert forecast([sample_job() for _ in range(3)], [60.0], interleave_in_s=2.0, guest_share=0.5) == [2, 22, 42]
 
 
 def test_forecast_tells_no_time_that_it_does_not_know() -> None:

@@ -21,11 +21,11 @@ async def test_one_reason_is_logged_once_and_another_one_again(
     engine: Engine, device: FakeDevice, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The start was told first, then jobs fail, in whichever worker."""
-    engine.failures.tell(missing("Gated.", "GatedRepoError"))
+    engine.failure_log.log_once(missing("Gated.", "GatedRepoError"))
     for error in (missing("Gated.", "GatedRepoError"), missing("Try 1.", "5xx"), missing("Try 2.", "5xx")):
         device.answers(Failure(error))
         job = await ask(engine)
         with pytest.raises(ModelUnavailable):
             await job.outcome()
-    engine.failures.tell(missing("Gated.", "GatedRepoError", "a/c"))
+    engine.failure_log.log_once(missing("Gated.", "GatedRepoError", "a/c"))
     assert caplog.messages == ["hf:a/b: Gated.", "hf:a/b: Try 1.", "hf:a/c: Gated."]

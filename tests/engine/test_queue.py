@@ -203,7 +203,7 @@ def test_people_who_left_are_forgotten() -> None:
         queue.pop_batch()
     assert len(queue._guilds) < 2_500
     drain(queue)
-    queue.rest()
+    queue.reset()
     assert not queue._guilds
 
 
@@ -260,7 +260,7 @@ def test_any_order_of_events_keeps_the_promises(events: list[Move]) -> None:
     assert len({job.id for job in taken}) == len(taken)
     assert {job.id for job in taken} | cancelled == set(pushed)
     assert {job.id for job in taken}.isdisjoint(cancelled)
-    order = {job_id: place for place, job_id in enumerate(pushed)}
+    order = {job_id: choose_device for choose_device, job_id in enumerate(pushed)}
     lanes = defaultdict(list)
     for job in taken:
         lanes[job.requester.guild_id, job.requester.user_id, job.request.preemptible].append(order[job.id])

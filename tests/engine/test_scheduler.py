@@ -27,7 +27,7 @@ async def host(engine: Engine, device: FakeDevice, *, seconds_a_step: float = 1.
     device.loaded["bundled:minilm-sentiment"] = 1
     job = await picture(engine)
     engine.estimator.learn([job.request], 20 * seconds_a_step)
-    engine._dispatcher._runs["cpu"].expected_s = 20 * seconds_a_step
+    engine._scheduler._batch_on_device["cpu"].expected_s = 20 * seconds_a_step
     engine.estimator.learn([request()], 0.5)
     device.hold()
     await asyncio.sleep(0)
@@ -54,8 +54,8 @@ async def test_nothing_runs_between_steps_while_the_model_is_loaded_or_after_the
     states = [early.state]
     device.started()
     assert [*states, early.state] == [JobState.QUEUED, JobState.RUNNING]
-    engine._dispatcher._runs["cpu"].guest = None
-    engine._dispatcher._hear(engine._dispatcher._runs["cpu"], Progress(job.id, 20, 20))
+    engine._scheduler._batch_on_device["cpu"].inner = None
+    engine._scheduler._on_event(engine._scheduler._batch_on_device["cpu"], Progress(job.id, 20, 20))
     late = await ask(engine, BOB)
     assert late.state is JobState.QUEUED
     device.release()
@@ -232,7 +232,7 @@ async def test_a_device_with_room_is_preferred_to_one_without() -> None:
     full.budget_bytes, full.loaded = 10, {"other": 9}
     roomy.budget_bytes, roomy.loaded = 100, {"other": 50}
     engine = make_engine(full, roomy)
-    engine._dispatcher._sizes["bundled:minilm-sentiment"] = 5
+    engine._scheduler._sizes["bundled:minilm-sentiment"] = 5
     await engine.start()
     await (await ask(engine)).outcome()
     assert (len(full.batches), len(roomy.batches)) == (0, 1)
@@ -316,10 +316,10 @@ async def test_guests_are_looked_for_when_the_first_host_has_time_for_them() -> 
     hosts = [await picture(engine) for _ in devices]
     await asyncio.sleep(0)
     for device, seconds in zip(devices, (2.0, 0.2), strict=True):
-        engine._dispatcher._runs[device.name].expected_s = seconds
+        engine._scheduler._batch_on_device[device.name].expected_s = seconds
     engine.estimator.learn([request()], 0.5)
     short = await ask(engine, BOB)
-    due = engine._dispatcher._guests_due
+    due = engine._scheduler._interleave_due
     assert short.state is JobState.QUEUED
     assert due is not None
     assert due.when() - asyncio.get_running_loop().time() == pytest.approx((0.5 - 0.25 * 2 * 3 / 7) * 7 / 3, abs=0.1)
@@ -333,7 +333,7 @@ async def test_whose_job_loses_a_worker_pays_for_its_time(
     engine: Engine, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paid: defaultdict[int, float] = defaultdict(float)
-    queue = engine._dispatcher._queue
+    queue = engine._scheduler._queue
     charge = queue.charge
 
     def pay(requester: Requester, seconds: float) -> None:
@@ -345,7 +345,7 @@ async def test_whose_job_loses_a_worker_pays_for_its_time(
     device.deaths = 1
     job = await ask(engine)
     await asyncio.sleep(0)
-    engine._dispatcher._runs["cpu"].started_at -= 60.0
+    engine._scheduler._batch_on_device["cpu"].started_at -= 60.0
     device.release()
     await job.outcome()
     assert paid[ALICE.user_id] == pytest.approx(60.0, abs=1.0)

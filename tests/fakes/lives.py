@@ -34,7 +34,7 @@ class Lives:
         """Lose the process, just after the store wrote everything."""
         self._closing.pop_all()
         await engine._background.close()
-        await engine._dispatcher.close()
+        await engine._scheduler.close()
         await engine.store.close()
 
     async def again(self, env: Env, device: FakeDevice) -> Engine:
