@@ -53,7 +53,7 @@ _HINTS = {
     "403": f"The token may not read it. 1. Look at its permissions at {{endpoint}}/settings/tokens . 2. Else {_TOKEN}.",
     "429": "The Hub wants fewer requests for now. 1. Wait{wait}. 2. If that happens often, set HF_TOKEN: accounts may "
     "ask more often.",
-    "NotAHub": _NO_HUB,
+    "NotAHubError": _NO_HUB,
     "FileMetadataError": _NO_HUB,
     "TooManyRedirects": _NO_HUB,
     "407": _PROXY,

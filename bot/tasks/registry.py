@@ -20,7 +20,7 @@ def _find_tasks() -> Iterator[AnyTask]:
             yield from (value for value in vars(module).values() if isinstance(value, Task))
 
 
-TASKS: Mapping[str, AnyTask] = {task.name: task for task in _find_tasks()}
+TASKS: Mapping[str, AnyTask] = {task.name: task for task in sorted(_find_tasks(), key=lambda task: task.order)}
 
 
 def configured(tasks: Mapping[str, TaskSettings]) -> Iterator[tuple[str, str, ModelFilter]]:

@@ -23,6 +23,7 @@ class Task(Generic[RequestT, ResultT, SettingsT]):
     `name` is that of its command, of its table in the configuration and of its jobs in the store. `pipeline`, `view`
     and `console` are `module:attribute` inside the request's package. They are imported on demand: the pipeline in a
     worker process, the view where discord.py is at hand, the console's command by the command line.
+    Lists of tasks show those with a lower `order` first.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Task(Generic[RequestT, ResultT, SettingsT]):
     pipeline: str
     view: str
     console: str
+    order: int = 100
 
     def make_pipeline(self, tasks: Mapping[str, TaskSettings]) -> Pipeline:
         """Import the pipeline and make it with its settings, and with those of the tasks that these need, by name.

@@ -111,4 +111,5 @@ CLASSIFY = Task(
     pipeline="pipeline:ClassifyPipeline",
     view="view:classify_answer",
     console="console:classify",
+    order=2,
 )

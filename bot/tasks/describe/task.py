@@ -42,4 +42,5 @@ DESCRIBE = Task(
     pipeline="pipeline:DescribePipeline",
     view="view:describe_answer",
     console="console:describe",
+    order=6,
 )

@@ -60,4 +60,5 @@ DETECT = Task(
     pipeline="pipeline:DetectPipeline",
     view="view:detect_answer",
     console="console:detect",
+    order=5,
 )

@@ -239,4 +239,5 @@ IMAGINE = Task(
     pipeline="pipeline:ImaginePipeline",
     view="view:imagine_answer",
     console="console:imagine",
+    order=3,
 )

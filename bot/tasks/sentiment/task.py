@@ -59,4 +59,5 @@ SENTIMENT = Task(
     pipeline="pipeline:SentimentPipeline",
     view="view:sentiment_answer",
     console="console:sentiment",
+    order=1,
 )

@@ -165,4 +165,5 @@ TRANSLATE = Task(
     pipeline="pipeline:TranslatePipeline",
     view="view:translate_answer",
     console="console:translate",
+    order=4,
 )

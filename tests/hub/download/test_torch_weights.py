@@ -68,7 +68,7 @@ def test_the_share_is_told_and_nothing_is_fetched_twice(hub: LoopbackHub, text: 
     assert not is_here(text)
     cache = ModelCache(CPU, budget_bytes=1 << 30, idle_unload_s=60.0, trusted=TRUSTED)
     classifier = cache.get(text, load_classifier, lambda *fetched: told.append(fetched), ClassifyPipeline.model_filter)
-    (result,) = classifier([classifier.prepare(Image.new("RGB", (64, 64), "red"), top=1)])
+    (result,) = classifier([classifier.preprocess(Image.new("RGB", (64, 64), "red"), top=1)])
     assert len(result.labels) == 1
     assert is_here(text)
     assert all(before[0] <= after[0] for before, after in pairwise(told))
