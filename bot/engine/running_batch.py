@@ -43,11 +43,11 @@ class RunningBatch:
     def of(
         cls, device: DeviceHandle, jobs: Sequence[Job], expected_s: float, outer: RunningBatch | None = None
     ) -> RunningBatch:
-        """Return the run of a batch that starts now."""
+        """Return the record of a batch that starts now."""
         return cls(device, {job.id: job for job in jobs}, expected_s, outer, started_at=time.monotonic())
 
     def nested(self) -> Iterator[RunningBatch]:
-        """Yield it, its guest, the guest of that, and so on."""
+        """Yield this batch, its inner batch, the inner batch of that, and so on."""
         run: RunningBatch | None = self
         while run is not None:
             yield run
