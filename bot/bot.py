@@ -29,6 +29,7 @@ from bot.engine.job import Job
 from bot.errors import UserError
 from bot.hub.download.pulls import Pulls
 from bot.i18n.command_names import CommandTexts
+from bot.machine.background import BackgroundTasks
 from bot.replies.pacing import Pacing
 from bot.replies.service import Replies
 
@@ -80,7 +81,7 @@ class Bot(commands.AutoShardedBot):
         self.owner_alerts = OwnerAlerts(self)
         self.downloads = Pulls(settings)
         self._unanswered = unanswered
-        self._syncing: asyncio.Task[None] | None = None
+        self._background = BackgroundTasks()
 
     async def setup_hook(self) -> None:
         """Load every cog that has a model, tell Discord of changed commands, and answer what the last run left."""
@@ -90,8 +91,7 @@ class Bot(commands.AutoShardedBot):
         await self.model_defaults.load()
         await self.owner_alerts.load()
         await self.load_cogs()
-        self._syncing = asyncio.create_task(self._sync(), name="sync")
-        await asyncio.wait([self._syncing], timeout=_SYNC_S)
+        await asyncio.wait([self._background.spawn(self._sync(), name="sync commands")], timeout=_SYNC_S)
         for job in self._unanswered:
             self.replies.resume(job)
 
@@ -126,9 +126,7 @@ class Bot(commands.AutoShardedBot):
 
     async def close(self) -> None:
         """Stop answering, then disconnect."""
-        if self._syncing is not None:
-            self._syncing.cancel()
-            await asyncio.gather(self._syncing, return_exceptions=True)
+        await self._background.close()
         await self.replies.close()
         await self.owner_alerts.close()
         self.downloads.close()

@@ -12,7 +12,7 @@ from bot.workers.executor import DeviceHandle
 from bot.workers.protocol import Batch, BatchItem
 
 _ADVANCE = 0.25
-"""How much of an image's guest time may be used before it is earned, so that a burst needn't wait."""
+"""Share of an image's time for inner batches that may be used before it is earned: a burst needn't wait."""
 
 
 @dataclass(slots=True, eq=False)
@@ -20,7 +20,7 @@ class RunningBatch:
     """Remember one batch on a device. `jobs` are those without an answer, `outer` is the batch that it runs inside of.
 
     `expected_s` are the device seconds that it should take, `taken_s` those that its answers took, `inner_s` those
-    that its guests took of its time. `models` are those made ready for it: the share of each that is fetched, None for
+    that inner batches took of its time. `models` are those made ready for it: the share of each that is fetched, None for
     one that is there; `ready_at` is when that should be. `computing`: its models are there. `ending`: its last step is
     done. `started_at` is when it came to the device, then when it began to compute.
     """
@@ -61,7 +61,7 @@ class RunningBatch:
 
     @property
     def own_s(self) -> float:
-        """Return the seconds that it ran until now, without its guests."""
+        """Return the seconds that it ran until now, without its inner batches."""
         return time.monotonic() - self.started_at - self.inner_s
 
     @property
@@ -105,7 +105,7 @@ class RunningBatch:
     def admits(self, estimator: Estimator, job: Job) -> bool:
         """Say whether a job may run inside of it: a short one between steps, any that fits into the time of loading.
 
-        While a model is loaded, and inside of another guest, only one whose own model is there.
+        While a model is loaded, and inside of another inner batch, only one whose own model is there.
         """
         if job.attempts or ((self.loading or self.outer) and job.request.model not in self.device.loaded):
             return False
@@ -119,7 +119,7 @@ class RunningBatch:
         return estimator.seconds(job.request, name) + loading_s
 
     def interleave_credit_s(self, share: float) -> float:
-        """Return the seconds that its guests may still take now, when `share` of its whole time may go to guests.
+        """Return the seconds that inner batches may still take now, out of `share` of its whole time.
 
         While a model is loaded they take nobody's time.
         """

@@ -1,4 +1,4 @@
-"""Give the devices batches of what waits, and guests while these give way; hear what becomes of them."""
+"""Give each free device its next batch, let short jobs run inside preemptible batches, and take the results."""
 
 from __future__ import annotations
 
@@ -156,12 +156,12 @@ class Scheduler:
         await asyncio.gather(*self._batches, return_exceptions=True)
 
     def _batch_limits(self, job: Job) -> BatchLimits:
-        """Bound a job's batch; one that gives way to short jobs may take its time."""
+        """Return the limits of a job's batch; a preemptible one has no limit in seconds."""
         seconds = float("inf") if job.request.preemptible else self._limits.batch_s
         return BatchLimits(rows=self._tasks[job.task].max_rows, seconds=seconds)
 
     def dispatch(self) -> None:
-        """Give every free device a batch while jobs wait, and short jobs to those that give way."""
+        """Give every free device a batch while jobs wait, then let short jobs run inside preemptible batches."""
         self.expire()
         if self.closing:
             return
@@ -183,14 +183,14 @@ class Scheduler:
         return [run.device for run in self._batch_on_device.values()]
 
     def _interleave(self) -> None:
-        """Let jobs run while models are loaded, and short ones between the steps of images, within limits."""
+        """Start inner batches: while a model is loaded, and between the steps of images within `guest_share`."""
         for run in list(self._batch_on_device.values()):
             *_, innermost = run.nested()
             if innermost.preemptible and (self._limits.guest_share or innermost.loading) and not self.closing:
                 self._interleave_in(innermost)
 
     def _interleave_in(self, run: RunningBatch) -> None:
-        """Let the next jobs in that its guests' time is enough for; when there are none, look again when it is."""
+        """Start the next inner batch that the earned time is enough for; without one, look again when it is."""
         credit_s = run.interleave_credit_s(self._limits.guest_share)
 
         def fits(job: Job) -> bool:
@@ -205,7 +205,7 @@ class Scheduler:
         self._start(run.device, jobs, outer=run)
 
     def _interleave_later(self, run: RunningBatch, credit_s: float) -> None:
-        """Look again when the cheapest guest of those that wait fits, or earlier for another run's."""
+        """Look again when the cheapest waiting job fits, or earlier for another batch."""
         costs_s = [run.cost_s(self.estimator, job) for job in self._queue.heads() if run.admits(self.estimator, job)]
         if not costs_s:
             return
@@ -237,9 +237,10 @@ class Scheduler:
         self._prefetcher.fill(self._queue.upcoming(), self._busy_devices())
 
     async def _run(self, run: RunningBatch) -> None:
-        await self._load_inputs(run)
-        requests = [job.request for job in run.jobs.values()]
+        requests: list[Request] = []
         try:
+            await self._load_inputs(run)
+            requests = [job.request for job in run.jobs.values()]
             report = await self._compute(run)
         except WorkerDied as death:
             self._finish_batch(run)
@@ -275,7 +276,7 @@ class Scheduler:
                     self._finish_job(run, job, Failure(JobCancelled("Cancelled.")))
 
     def _finish_batch(self, run: RunningBatch) -> None:
-        """Note that a device is done with a batch; a guest's time is taken off its host's account."""
+        """Note that a device is done with a batch; the time of an inner one isn't that of the outer one."""
         if run.outer is None:
             del self._batch_on_device[run.device.name]
         else:

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bot.engine.job import Job, JobState
 from bot.errors import BadInput, UserError
 from bot.store import codec
-from bot.store.database import check_folder, first_line, make_database, sqlite_file
+from bot.store.database import check_folder, first_line, make_database, make_private, sqlite_file
 from bot.store.migrate import migrate, version_of
 from bot.store.rows import read_job
 from bot.store.schema import NEWEST, jobs, values
@@ -51,6 +51,9 @@ class SqlStore:
 
     async def open(self) -> None:
         """Connect and bring the tables up to date; raise UserError when the database can't be used."""
+        if (path := sqlite_file(self._engine.url)) is not None:
+            check_folder(path)
+            make_private(path)
         try:
             async with self._connected("opened") as connection:
                 await connection.run_sync(migrate)

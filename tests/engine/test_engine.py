@@ -12,11 +12,12 @@ from typing import Any, cast
 import pytest
 
 from bot.engine.engine import Engine
+from bot.engine.failure_log import InternalError
 from bot.engine.job import Job, JobState, Requester
 from bot.errors import BadInput, JobCancelled, JobExpired, Refused, UserError
 from bot.store.base import NoStore
 from bot.store.sql import SqlStore
-from bot.tasks.base import Failure
+from bot.tasks.base import Failure, Request
 from bot.tasks.classify.task import ClassifyRequest
 from bot.tasks.imagine.task import ImagineRequest
 from bot.tasks.sentiment.task import SentimentResult
@@ -433,6 +434,25 @@ async def test_inputs_of_waiting_jobs_stay_in_the_store_until_they_are_computed(
     for job in waiting:
         await job.outcome()
     assert device.requests[1:] == [PICTURE] * 3
+    await engine.close()
+
+
+async def test_a_bug_while_an_input_is_read_keeps_no_device(sqlite_url: str) -> None:
+    class Failing(SqlStore):
+        async def load_request(self, job: Job) -> Request:
+            raise RuntimeError(f"a bug with {job.id}")
+
+    ids = await waiting_pictures(sqlite_url, 2)
+    device = FakeDevice()
+    device.hold()
+    engine = make_engine(device, store=Failing(sqlite_url))
+    await engine.start()
+    waiting = [engine.jobs[job_id] for job_id in ids]
+    device.release()
+    for job in waiting:
+        with pytest.raises(InternalError):
+            await job.outcome()
+    await (await ask(engine)).outcome()  # the device is free again
     await engine.close()
 
 

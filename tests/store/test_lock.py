@@ -103,6 +103,15 @@ async def test_only_the_bots_account_reads_the_files(sqlite_url: str, tmp_path: 
     assert modes == dict.fromkeys(("jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db.lock"), 0o600)
 
 
+async def test_a_store_that_is_opened_without_the_lock_is_private_too(sqlite_url: str, tmp_path: Path) -> None:
+    """As `hubcord sync` does."""
+    store = SqlStore(sqlite_url)
+    await store.open()
+    modes = await asyncio.to_thread(_modes, tmp_path)
+    await store.close()
+    assert set(modes.values()) == {0o600}
+
+
 async def test_the_lock_is_taken_again_when_the_database_comes_back(
     postgres_url: str, postgres_server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -75,6 +75,14 @@ class FetchAhead:
         return self._background.spawn(self._run(), name="fetch ahead")
 
     async def _run(self) -> None:
+        """Report the downloads until they end. A failure here must hold no job back: its worker fetches the model."""
+        try:
+            await self._report()
+        except Exception:
+            self._tell({})
+            raise
+
+    async def _report(self) -> None:
         loop = asyncio.get_running_loop()
         fetches = [loop.run_in_executor(self._threads, self._fetch, reference) for reference in self._models]
         seconds = 0

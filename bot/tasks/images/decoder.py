@@ -148,8 +148,9 @@ def _reason_of(status: int | None) -> BadInput:
 
 
 def _started() -> subprocess.Popen[bytes]:
-    """Start the child with the packages of this process."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    """Start the child with the packages of this process, and without its tokens: it reads strangers' files."""
+    environment = {name: value for name, value in os.environ.items() if "TOKEN" not in name.upper()}
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     child = subprocess.Popen(  # noqa: S603 - this very program
         [sys.executable, "-P", "-m", _CHILD],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,

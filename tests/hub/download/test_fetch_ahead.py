@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -55,6 +55,21 @@ def test_the_defaults_are_fetched_unless_the_host_says_no() -> None:
 
 def wanted(*references: str) -> dict[str, ModelFilter]:
     return dict.fromkeys(references, ANYTHING)
+
+
+async def test_a_bug_in_the_reports_holds_no_job_back(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[dict[str, float]] = []
+
+    def tell(shares: Mapping[str, float]) -> None:
+        told.append(dict(shares))
+        if len(told) == 2:
+            raise RuntimeError("a bug")
+
+    async with FetchAhead(wanted("path:nowhere"), tell, lambda _error: None) as ahead:
+        await asyncio.wait([ahead.start()])
+    assert told[0] == {"path:nowhere": 0.0}
+    assert told[-1] == {}
+    assert "“fetch ahead” failed" in caplog.text
 
 
 async def test_how_far_each_model_is_is_told_and_logged(

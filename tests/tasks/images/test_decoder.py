@@ -52,6 +52,15 @@ def test_pictures_are_what_they_would_be_in_this_process(decoder: ImageDecoder) 
         assert (one.size, one.image.tobytes()) == (other.size, other.image.tobytes())
 
 
+def test_the_process_that_reads_strangers_files_has_no_token(
+    decoder: ImageDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "DISCORD_TOKEN"):
+        monkeypatch.setenv(name, "secret-value")
+    decoder.decode(SAMPLES["PNG"], max_pixels=LIMIT)
+    assert "secret-value" not in psutil.Process(decoder.pid).environ().values()
+
+
 def test_a_refusal_says_the_same_and_ends_nothing(decoder: ImageDecoder) -> None:
     decoder.decode(SAMPLES["PNG"], max_pixels=LIMIT)
     child = decoder.pid
