@@ -20,9 +20,9 @@ class RunningBatch:
     """Remember one batch on a device. `jobs` are those without an answer, `outer` is the batch that it runs inside of.
 
     `expected_s` are the device seconds that it should take, `taken_s` those that its answers took, `inner_s` those
-    that inner batches took of its time. `models` are those made ready for it: the share of each that is fetched, None for
-    one that is there; `ready_at` is when that should be. `computing`: its models are there. `ending`: its last step is
-    done. `started_at` is when it came to the device, then when it began to compute.
+    that inner batches took of its time. `models` are those made ready for it: the share of each that is fetched, None
+    for one that is there; `ready_at` is when that should be. `computing`: its models are there. `ending`: its last step
+    is done. `started_at` is when it came to the device, then when it began to compute.
     """
 
     device: DeviceHandle
